@@ -1,0 +1,2 @@
+"""placeholder"""
+__version__ = "1.0.0"

@@ -1,0 +1,177 @@
+"""The hit: what is sent, sealed; and ``HitFields``, the vocabulary of every call, in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict
+
+import msgspec
+
+__all__ = ["COMMON", "DATA_FIELDS", "Hit", "HitFields", "Kind", "key_id", "new_id"]
+
+#: The kind of a datum: what the privacy gate looks at.
+Kind = Literal[
+    "ip",  # an address of a visitor
+    "user_agent",
+    "url",  # a page's address, whole or a path
+    "referrer",
+    "text",  # free text: titles, names, labels
+    "properties",  # a nested container of anything
+    "client_id",
+    "user_id",
+    "session_id",
+    "language",  # an Accept-Language value or a tag
+    "screen",  # WIDTHxHEIGHT
+    "number",
+    "plain",  # a word of a closed vocabulary, a protocol's own switch: passes as it is
+]
+
+
+class HitFields(TypedDict, total=False):
+    """The keywords of ``pageview()``, ``event()`` and every other call that makes a hit. ``None`` means absent."""
+
+    url: str | None  #: the page's address, absolute; a path where the platform takes one
+    title: str | None  #: the page's title
+    referrer: str | None  #: the address of the page before
+    route: str | None  #: the page's template as the framework knows it (``/users/:id``); ``strict()`` prefers it
+    client_ip: str | None  #: the visitor's address
+    user_agent: str | None  #: the visitor's ``User-Agent`` header
+    language: str | None  #: the visitor's ``Accept-Language`` header, or one tag
+    client_id: str | None  #: an opaque id of the browser
+    user_id: str | None  #: an opaque id of the person, never an address of theirs
+    session_id: str | int | None  #: an opaque id of the visit
+    screen: str | None  #: ``WIDTHxHEIGHT`` in pixels
+    name: str | None  #: an event's name or action (``signup``)
+    category: str | None  #: an event's category
+    label: str | None  #: an event's label
+    value: float | Decimal | None  #: an event's value
+    currency: str | None  #: ISO 4217, where ``value`` is money
+    properties: Mapping[str, Any] | None  #: an event's own data: names to JSON values
+    consent: Mapping[str, bool] | None  #: what the visitor agreed to: ``analytics``, ``ad_user_data``, ``ad_personalization``
+    time: datetime | float | None  #: when it happened: an aware datetime, or seconds since 1970
+    key: str | None  #: a business id: the same key is the same hit, so a retried job counts once
+    subject: str | None  #: a keyed opaque tag by which a withdrawal finds what is queued
+    priority: int | None  #: 0 for what may be dropped first; a higher one outlives it in a full spool
+
+
+#: The common fields that carry data, and the kind of each: what a hit holds and a backend may encode.
+COMMON: Mapping[str, Kind] = MappingProxyType(
+    {
+        "url": "url",
+        "title": "text",
+        "referrer": "referrer",
+        "client_ip": "ip",
+        "user_agent": "user_agent",
+        "language": "language",
+        "client_id": "client_id",
+        "user_id": "user_id",
+        "session_id": "session_id",
+        "screen": "screen",
+        "name": "text",
+        "category": "text",
+        "label": "text",
+        "value": "number",
+        "currency": "plain",
+        "properties": "properties",
+        "consent": "plain",
+    }
+)
+DATA_FIELDS = tuple(COMMON)
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, repr_omit_defaults=True):
+    """A sealed record of something that happened: frozen, JSON-safe, versioned.
+
+    Only :meth:`analytical.Policy.seal` and :meth:`Hit.from_dict` make one; only a hit can be submitted.
+    The containers in it are never changed by anyone.
+
+    Args:
+        id: a UUID in canonical form; the same on every attempt.
+        kind: ``pageview``, ``event``, or a further kind that a backend declares (``screenview``, ``transaction`` …).
+        time: when it happened, in seconds since 1970 (UTC).
+        native: the provider's own keys that are no common field, as they were given.
+    """
+
+    id: str
+    kind: str
+    time: float
+    v: int = 1
+    url: str | None = None
+    title: str | None = None
+    referrer: str | None = None
+    client_ip: str | None = None
+    user_agent: str | None = None
+    language: str | None = None
+    client_id: str | None = None
+    user_id: str | None = None
+    session_id: str | int | None = None
+    screen: str | None = None
+    name: str | None = None
+    category: str | None = None
+    label: str | None = None
+    value: int | float | str | None = None
+    currency: str | None = None
+    properties: dict[str, Any] | None = None
+    consent: dict[str, bool] | None = None
+    subject: str | None = None
+    priority: int = 0
+    keyed: bool = False  #: the id was derived from a business key
+    native: dict[str, Any] | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Hit:
+        """Read a hit back from a queue.
+
+        Raises:
+            ValueError: the data is no hit of a known version; the message names the field and shows no value.
+        """
+        if data.get("v", 1) != 1:
+            raise ValueError("this hit was written by a newer version of analytical; update before reading the queue")
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"not a hit: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON-safe data, without what is absent."""
+        built: dict[str, Any] = msgspec.to_builtins(self)
+        return {"v": self.v, **built}
+
+    def __repr__(self) -> str:
+        return f"<Hit {self.kind} {self.id}>"
+
+    def __rich_repr__(self) -> Sequence[Any]:
+        return [self.kind, self.id]
+
+
+def new_id() -> str:
+    """Return a random UUID (version 4) in canonical form.
+
+    >>> len(new_id())
+    36
+    """
+    text = os.urandom(16).hex()
+    # RFC 9562 §5.4: version 4 in the 13th digit, variant 10 in the 17th.
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+
+
+def key_id(key: str, scope: str) -> str:
+    """Return the UUID that stands for a business key within one destination: the same key, the same hit.
+
+    Args:
+        key: ``order-1234``, ``signup-{user.id}`` …
+        scope: whatever separates destinations, such as ``matomo:1``.
+
+    >>> key_id("order-1", "matomo:1") == key_id("order-1", "matomo:1") != key_id("order-1", "matomo:2")
+    True
+    """
+    text = blake2b(key.encode(), digest_size=16, key=blake2b(scope.encode(), digest_size=32).digest()).hexdigest()
+    # RFC 9562 §5.8: version 8, a vendor's own derivation.
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"

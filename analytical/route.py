@@ -1,0 +1,55 @@
+"""``Route``: all that an engine must know of a destination, as one plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .hit import Hit
+from .observe import Observer
+from .verdict import Verdict
+
+__all__ = ["Route", "Send"]
+
+
+class Send(Protocol):
+    """Carries hits to one destination and returns a verdict for each, in order; never raises for the world's failures."""
+
+    def __call__(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]: ...
+
+
+def _never(hit: Hit) -> bool:
+    return False
+
+
+def _no_lane(hit: Hit) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Route:
+    """A destination.
+
+    Args:
+        to: its name in this process's configuration; what a queued entry says instead of an address.
+        send: carries hits there.
+        observer: is told what becomes of each hit.
+        lane: the stream within which order matters and two requests must not be under way at once; ``None`` for most.
+        max_batch: how many hits one request can hold.
+        max_age: seconds after which the platform would misdate a hit, so that it must expire; ``None`` for no limit.
+        withdrawn: whether the visitor has taken back the consent since; asked again just before sending.
+        dedupes: whether the platform itself counts a repeated id once.
+    """
+
+    to: str
+    send: Send
+    observer: Observer
+    lane: Callable[[Hit], str | None] = _no_lane
+    max_batch: int = 1
+    max_age: float | None = None
+    withdrawn: Callable[[Hit], bool] = _never
+    dedupes: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Route {self.to}>"
