@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -52,7 +52,9 @@ class HitFields(TypedDict, total=False):
     value: float | Decimal | None  #: an event's value
     currency: str | None  #: ISO 4217, where ``value`` is money
     properties: Mapping[str, Any] | None  #: an event's own data: names to JSON values
-    consent: Mapping[str, bool] | None  #: what the visitor agreed to: ``analytics``, ``ad_user_data``, ``ad_personalization``
+    consent: (
+        Mapping[str, bool] | None
+    )  #: agreed to: ``analytics``, ``ad_user_data``, ``ad_personalization``
     time: datetime | float | None  #: when it happened: an aware datetime, or seconds since 1970
     key: str | None  #: a business id: the same key is the same hit, so a retried job counts once
     subject: str | None  #: a keyed opaque tag by which a withdrawal finds what is queued
@@ -147,8 +149,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     def __repr__(self) -> str:
         return f"<Hit {self.kind} {self.id}>"
 
-    def __rich_repr__(self) -> Sequence[Any]:
-        return [self.kind, self.id]
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("kind", self.kind), ("id", self.id)]
 
 
 def new_id() -> str:

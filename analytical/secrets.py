@@ -1,4 +1,4 @@
-"""Secrets by reference, so that no configuration file holds one: ``env:NAME``, ``file:PATH``, ``keyring:SERVICE/NAME``."""
+"""Secrets by reference, so that no file holds one: ``env:NAME``, ``file:PATH``, ``keyring:SERVICE/NAME``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,345 @@
+"""What a provider is: values in, values out; and the one algorithm that carries hits, ``exchange()``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from .errors import ConfigurationError, InvalidHit, did_you_mean
+from .fields import Fields
+from .hit import Hit
+from .http import NoResponse, Request, Response
+from .retry import RETRYABLE_STATUSES, retry_after
+from .secrets import resolve
+from .verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
+
+__all__ = ["DEFAULT_CATEGORY", "Backend", "Decoded", "Parcel", "exchange", "option", "packed", "text_of"]
+
+#: What an event without a category is filed under where the platform demands one.
+DEFAULT_CATEGORY = "event"
+
+
+class Parcel(NamedTuple):
+    """A request and the positions of the hits in it, in the list given to ``encode``."""
+
+    request: Request
+    hits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """One hit as the inspector shows it.
+
+    Args:
+        kind: ``pageview``, ``event`` …
+        fields: the common names.
+        native: everything that arrived, by the platform's own keys.
+        findings: where the platform's published limits are broken, a sentence each, with the limit.
+    """
+
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    native: Mapping[str, Any] = field(default_factory=dict)
+    findings: Sequence[str] = ()
+
+
+def option(default: Any = None, *, secret: bool = False, doc: str = "") -> Any:
+    """Declare an option of a backend; a secret one may be given as ``env:NAME`` or ``file:PATH`` and is never shown."""
+    return field(default=default, repr=not secret, metadata={"secret": secret, "doc": doc})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A platform's protocol: configuration, and pure methods over it. It never waits, stores, logs or connects.
+
+    A subclass declares what is true of the platform as class data, and writes ``encode``; ``interpret`` only
+    where a 2xx may mean no. Everything that needs I/O is somebody else's.
+
+    Args:
+        id: the platform's own id: a property, a site id, a domain …
+        endpoint: a base address without a path (the protocol's is added), or a whole URL (used as given).
+    """
+
+    id: str
+    endpoint: str | None = None
+
+    #: The registry name, the platform's own name, and where its protocol is documented.
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    docs: ClassVar[str] = ""
+    #: The table of common names and native keys.
+    fields: ClassVar[Fields] = Fields()
+    #: The kinds of hits it takes.
+    kinds: ClassVar[frozenset[str]] = frozenset({"pageview", "event"})
+    #: The common fields that a kind cannot do without.
+    required: ClassVar[Mapping[str, tuple[str, ...]]] = {"pageview": ("url",), "event": ("name",)}
+    #: The common fields that the platform has no place for; they are left out.
+    cannot: ClassVar[frozenset[str]] = frozenset()
+    #: The base address used without ``endpoint=``; ``None`` where there is no common one.
+    host: ClassVar[str | None] = None
+    #: The paths on which the protocol is spoken, the main one first.
+    paths: ClassVar[tuple[str, ...]] = ("/",)
+    #: Hits and bytes in one request at most.
+    max_batch: ClassVar[int] = 1
+    max_bytes: ClassVar[int] = 1_000_000
+    #: Seconds a hit may be late before the platform would misdate it; ``None`` for no limit.
+    max_age: ClassVar[float | None] = None
+    #: Whether a good answer confirms that the hit was recorded; otherwise it is *unconfirmed*.
+    confirms: ClassVar[bool] = True
+    #: The platform's own key that makes a repeated hit count once; ``None`` where it has none.
+    dedupes: ClassVar[str | None] = None
+    #: One line a person should know before choosing the platform.
+    remark: ClassVar[str] = ""
+
+    @classmethod
+    def create(cls, id: Any = "", **options: Any) -> Backend:
+        """Build a backend from a call's arguments; a class that stands for several protocols chooses here.
+
+        Raises:
+            TypeError: an option that the provider does not have; names the nearest.
+            ConfigurationError: an option's value cannot be used.
+        """
+        known = {item.name: item for item in dataclasses.fields(cls) if item.init}
+        for name in options:
+            if name not in known:
+                raise TypeError(
+                    f"{cls.name} has no option {name!r}.{did_you_mean(name, known)} Options: {', '.join(sorted(known))}"
+                )
+        for name, item in known.items():
+            if item.metadata.get("secret") and isinstance(options.get(name), str):
+                options[name] = resolve(options[name], what=name)
+        return cls(id="" if id is None else str(id), **{k: v for k, v in options.items() if v is not None})
+
+    def __post_init__(self) -> None:
+        if self.endpoint is not None:
+            parts = urlsplit(self.endpoint)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ConfigurationError(
+                    f"endpoint={self.endpoint!r} is no address; expected something like "
+                    f"'https://stats.example.com' or a whole URL"
+                )
+        elif self.host is None:
+            raise ConfigurationError(
+                f"{self.name} has no common address; type endpoint='https://your.server' "
+                f"(the path {self.paths[0]} is added)"
+            )
+
+    # -- what a provider file writes ------------------------------------------------------------------------------
+
+    def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
+        """Turn hits into requests.
+
+        Args:
+            hits: at most as many as were taken at once; the backend splits by its own limits.
+            now: seconds since 1970, for queue times and sent-at stamps; the only clock there is.
+
+        Returns:
+            Parcels that together name every hit once. A hit in no parcel is rejected as not encodable.
+        """
+        raise NotImplementedError
+
+    def interpret(self, response: Response, hits: Sequence[Hit], *, now: float) -> list[Verdict]:
+        """Read an answer: a verdict for each hit of the parcel. The default reads the status alone."""
+        return [self.by_status(response, now=now)] * len(hits)
+
+    def by_status(self, response: Response, *, now: float) -> Verdict:
+        """Return what a status says by HTTP's own rules (RFC 9110)."""
+        if response.ok:
+            return DELIVERED if self.confirms else UNCONFIRMED
+        if response.status in RETRYABLE_STATUSES:
+            return retry(retry_after(response.headers.get("retry-after"), now), reason=f"http {response.status}")
+        return rejected(f"http {response.status}")
+
+    def lane(self, hit: Hit) -> str | None:
+        """Return the stream within which order matters, or ``None``: most platforms do not care."""
+        return None
+
+    def missing(self, kind: str, draft: Mapping[str, Any]) -> str | None:
+        """Return what a draft lacks, in words, or ``None``; native keys stand in ``draft["native"]``."""
+        absent = [name for name in self.required.get(kind, ()) if draft.get(name) in (None, "")]
+        if not absent:
+            return None
+        spelled = dict(self.fields)
+        return ", ".join(f"{name}= (native {spelled[name]!r})" if name in spelled else f"{name}=" for name in absent)
+
+    def probe(self) -> Request | None:
+        """Return the platform's own call that checks credentials without recording anything, if it has one."""
+        return None
+
+    # -- what the inspector asks ----------------------------------------------------------------------------------
+
+    @classmethod
+    def claims(cls, request: Request) -> bool:
+        """Tell whether a request that arrived at the inspector is of this protocol."""
+        return urlsplit(request.url).path in cls.paths
+
+    @classmethod
+    def decode(cls, request: Request) -> list[Decoded]:
+        """Read a request as the platform would: the hits in it, and what its published limits say of them."""
+        raise NotImplementedError
+
+    @classmethod
+    def answer(cls, request: Request, decoded: Sequence[Decoded]) -> Response:
+        """Answer as the platform does."""
+        return Response(status=200)
+
+    # -- what every provider file uses ----------------------------------------------------------------------------
+
+    def address(self, path: str | None = None) -> str:
+        """Return the URL of one of the protocol's paths.
+
+        A whole URL given as ``endpoint`` is used as it is for the main path; another path replaces the main
+        one at its end, so that a proxy's prefix stays.
+        """
+        main = self.paths[0]
+        path = path or main
+        parts = urlsplit(self.endpoint or self.host or "")
+        if parts.path in ("", "/"):
+            return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+        if path != main and parts.path.endswith(main):
+            return urlunsplit((parts.scheme, parts.netloc, parts.path[: -len(main)] + path, parts.query, ""))
+        return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+
+    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
+        """Raise for what the platform could never take.
+
+        Raises:
+            InvalidHit: names what is missing, or the kinds there are.
+        """
+        if kind not in self.kinds:
+            raise InvalidHit(
+                f"{self.name} has no hit type {kind!r}.{did_you_mean(kind, self.kinds)} "
+                f"It takes: {', '.join(sorted(self.kinds))}"
+            )
+        lacking = self.missing(kind, draft)
+        if lacking:
+            raise InvalidHit(f"a {kind} on {self.name} needs {lacking}")
+
+    def but(self, **changes: Any) -> Self:
+        """Return the same configuration with changes."""
+        return dataclasses.replace(self, **changes)
+
+
+def exchange(
+    backend: Backend, hits: Sequence[Hit], *, now: Callable[[], float]
+) -> Generator[Request, Response | NoResponse, list[Verdict]]:
+    """Carry hits to a platform, without carrying anything: yields requests, is sent answers, returns verdicts.
+
+    One algorithm for every driver: it halves what is too large (413), stops asking a destination that does not
+    answer, gives only the failed hits of a batch again, and survives a backend that raises.
+
+    Args:
+        backend: the protocol.
+        hits: what to send.
+        now: the clock, in seconds since 1970.
+
+    Returns:
+        A verdict for each hit, in order.
+    """
+    verdicts: list[Verdict | None] = [None] * len(hits)
+    waiting: deque[tuple[int, ...]] = deque([tuple(range(len(hits)))]) if hits else deque()
+    halted: Verdict | None = None
+    while waiting:
+        group = waiting.popleft()
+        if halted:
+            _settle(verdicts, group, [halted] * len(group))
+            continue
+        try:
+            parcels = backend.encode([hits[i] for i in group], now=now())
+        except Exception as error:  # noqa: BLE001 - a provider's fault must cost one hit, not the driver
+            if len(group) > 1:
+                waiting.extendleft((i,) for i in reversed(group))
+            else:
+                verdicts[group[0]] = rejected(f"cannot be encoded: {type(error).__name__}")
+            continue
+        for parcel in parcels:
+            members = tuple(group[i] for i in parcel.hits)
+            if halted:
+                _settle(verdicts, members, [halted] * len(members))
+                continue
+            answer = yield parcel.request
+            if isinstance(answer, NoResponse):
+                if answer.permanent:
+                    found = [rejected(answer.reason)] * len(members)
+                else:
+                    found = [retry(reason=answer.reason, ambiguous=answer.sent)] * len(members)
+                    halted = retry(reason="not tried")
+            elif answer.status == 413 and len(members) > 1:
+                middle = len(members) // 2
+                waiting.extendleft((members[middle:], members[:middle]))
+                continue
+            else:
+                found = _interpreted(backend, answer, [hits[i] for i in members], now())
+                halted = _halting(found)
+            _settle(verdicts, members, found)
+    return [verdict or rejected("cannot be encoded") for verdict in verdicts]
+
+
+def _interpreted(backend: Backend, answer: Response, hits: list[Hit], now: float) -> list[Verdict]:
+    try:
+        found = backend.interpret(answer, hits, now=now)
+    except Exception as error:  # noqa: BLE001 - an answer nobody foresaw; the status still says something
+        return _doubtful(backend, answer, now, type(error).__name__) * len(hits)
+    if len(found) != len(hits):  # a plug-in's slip; the same answer as for an unreadable one
+        return _doubtful(backend, answer, now, "miscounted") * len(hits)
+    return found
+
+
+def _doubtful(backend: Backend, answer: Response, now: float, why: str) -> list[Verdict]:
+    generic = backend.by_status(answer, now=now)
+    return [UNCONFIRMED._replace(reason=f"unreadable answer: {why}") if answer.ok else generic]
+
+
+def _halting(found: list[Verdict]) -> Verdict | None:
+    # A platform that asks for time, or refuses the credentials, is not asked again in the same breath.
+    for verdict in found:
+        if verdict.stop or (verdict.state == "retry" and verdict.after is not None):
+            return retry(verdict.after, reason="not tried", stop=verdict.stop)
+    return retry(reason="not tried") if found and all(v.state == "retry" for v in found) else None
+
+
+def _settle(verdicts: list[Verdict | None], members: Iterable[int], found: Iterable[Verdict]) -> None:
+    for position, verdict in zip(members, found, strict=True):
+        verdicts[position] = verdict
+
+
+def packed(sizes: Sequence[int], *, count: int, size: int, overhead: int = 0, between: int = 1) -> Iterator[range]:
+    """Split a sequence of encoded items into runs that fit one request.
+
+    Args:
+        sizes: bytes of each item.
+        count: items in a run at most.
+        size: bytes in a run at most; an item larger than that stands alone, for the platform to refuse.
+        overhead: bytes around the items.
+        between: bytes between two items.
+
+    >>> list(packed([4, 4, 4], count=2, size=100)), list(packed([4, 4, 4], count=9, size=9))
+    ([range(0, 2), range(2, 3)], [range(0, 2), range(2, 3)])
+    """
+    start, total = 0, overhead
+    for position, length in enumerate(sizes):
+        if position > start and (position - start >= count or total + between + length > size):
+            yield range(start, position)
+            start, total = position, overhead
+        total += length + (between if position > start else 0)
+    if start < len(sizes):
+        yield range(start, len(sizes))
+
+
+def text_of(value: Any) -> str:
+    """Return a value as protocols of strings spell it: ``True`` is ``1``, ``2.0`` is ``2``.
+
+    >>> [text_of(v) for v in (True, 2.0, 2.5, "x", None)]
+    ['1', '2', '2.5', 'x', '']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
