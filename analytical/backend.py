@@ -154,6 +154,13 @@ class Backend:
             return retry(retry_after(response.headers.get("retry-after"), now), reason=f"http {response.status}")
         return rejected(f"http {response.status}")
 
+    def lift(self, native: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Rename the native keys of a call that have a common name; the shell asks here, not the table itself.
+
+        A backend that also understands an older protocol's keys overrides this (and gives their kinds in ``fields``).
+        """
+        return self.fields.lift(native)
+
     def lane(self, hit: Hit) -> str | None:
         """Return the stream within which order matters, or ``None``: most platforms do not care."""
         return None

@@ -1,0 +1,197 @@
+"""What a call may be given, made JSON-safe: lazy text, decimals, dates, sets; and what is refused, by field name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import UserString
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from .errors import InvalidHit, UnknownField, did_you_mean
+from .hit import COMMON, HitFields
+
+__all__ = ["KEYWORDS", "coerce", "seconds", "unknown_field"]
+
+#: Every keyword that a call understands.
+KEYWORDS = frozenset(HitFields.__annotations__)
+
+#: The keywords whose plain ``str`` needs no look beyond its encoding.
+TEXTUAL = frozenset(name for name, kind in COMMON.items() if kind not in ("number", "properties", "screen")) - {
+    "consent"
+} | {"route", "subject"}
+
+_SCREEN = re.compile(r"\d{1,5}x\d{1,5}\Z", re.ASCII)
+_LONGEST = 65_536  # characters; the gate cuts further, a platform further still
+_DEPTH = 16
+_ITEMS = 10_000
+_INT64 = 2**63
+
+Note = Callable[[str], None]
+
+
+def unknown_field(name: str) -> UnknownField:
+    """Return the error for a keyword that no provider knows."""
+    return UnknownField(
+        f"unknown field {name!r}.{did_you_mean(name, KEYWORDS)} Common fields: {', '.join(sorted(KEYWORDS))}. "
+        "A provider's own keys go into the first argument, a mapping"
+    )
+
+
+def coerce(name: str, value: Any, note: Note) -> Any:
+    """Return one field's value JSON-safe, or ``None`` where nothing is left of it.
+
+    Args:
+        name: the common name, or the provider's own key: what an error calls it.
+        value: what the caller gave.
+        note: told ``nan`` or ``cut`` when a part was removed.
+
+    Raises:
+        InvalidHit: the value is of a kind that no platform can take.
+    """
+    kind = COMMON.get(name, "native")
+    if kind in ("properties", "native"):
+        if kind == "properties" and not isinstance(value, Mapping):
+            raise InvalidHit(f"properties={_shown(value)}: expected a mapping of names to values")
+        return _tree(name, value, note, 0, [0])
+    if name == "consent":
+        return _consent(value)
+    if kind == "number":
+        return _number(name, value, note)
+    plain = _scalar(name, value, note)
+    if plain is None:
+        return None
+    if name == "session_id" and type(plain) is int:
+        return plain
+    text = plain if type(plain) is str else str(plain)
+    if kind == "screen" and not _SCREEN.match(text):
+        raise InvalidHit(f"{name}={text[:40]!r}: expected WIDTHxHEIGHT in pixels, such as '1920x1080'")
+    return text
+
+
+def seconds(value: Any) -> float:
+    """Return a moment in seconds since 1970.
+
+    Args:
+        value: an aware ``datetime``, or a number of seconds.
+
+    Raises:
+        InvalidHit: a naive ``datetime``, milliseconds, or no moment at all.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidHit(
+                f"time={value.isoformat()} has no time zone; type datetime.now(timezone.utc), not utcnow()"
+            )
+        return value.timestamp()
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        moment = float(value)
+        if 0 <= moment < 1e11:
+            return moment
+        raise InvalidHit(f"time={value}: expected seconds since 1970; milliseconds are divided by 1000 first")
+    raise InvalidHit(f"time={_shown(value)}: expected an aware datetime or seconds since 1970")
+
+
+def text(value: str, note: Note) -> str:
+    """Return text that UTF-8 can carry and that is not absurdly long."""
+    if len(value) > _LONGEST:
+        note("cut")
+        value = value[:_LONGEST]
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate, from a file name or a broken decoder
+        return value.encode("utf-8", "replace").decode()
+    return value
+
+
+def _scalar(name: str, value: Any, note: Note) -> str | int | float | bool | None:
+    if isinstance(value, str):
+        return text(str.__str__(value), note)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        number = int(value)
+        return number if -_INT64 <= number < _INT64 else str(number)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(value)
+        note("nan")
+        return None
+    if isinstance(value, Decimal):
+        if value.is_finite():
+            return format(value, "f")
+        note("nan")
+        return None
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, UserString) or _is_lazy(value):
+        return text(str(value), note)
+    raise InvalidHit(
+        f"{name}={_shown(value)} cannot be sent; expected text, a number, a date, a UUID or a Decimal"
+        + (". Decode bytes first: value.decode()" if isinstance(value, (bytes, bytearray, memoryview)) else "")
+    )
+
+
+def _is_lazy(value: Any) -> bool:
+    # Django's gettext_lazy makes a class called __proxy__; Flask-Babel, speaklater and WTForms say LazyString.
+    kind = type(value).__name__
+    return kind == "__proxy__" or "lazy" in kind.lower()
+
+
+def _number(name: str, value: Any, note: Note) -> int | float | str | None:
+    plain = _scalar(name, value, note)
+    if isinstance(plain, str):
+        try:
+            finite = math.isfinite(float(plain))
+        except ValueError:
+            finite = False
+        if not finite:
+            raise InvalidHit(f"{name}={plain[:40]!r} is no number")
+        return plain
+    return int(plain) if isinstance(plain, bool) else plain
+
+
+def _consent(value: Any) -> dict[str, bool]:
+    if isinstance(value, bool):
+        return {"analytics": value, "ad_user_data": value, "ad_personalization": value}
+    if isinstance(value, Mapping) and all(isinstance(k, str) and isinstance(v, bool) for k, v in value.items()):
+        return dict(value)
+    raise InvalidHit(
+        f"consent={_shown(value)}: expected a mapping such as {{'analytics': True, 'ad_user_data': False}}"
+    )
+
+
+def _tree(name: str, value: Any, note: Note, depth: int, count: list[int]) -> Any:
+    if type(value) is str:
+        return text(value, note)
+    count[0] += 1
+    if depth > _DEPTH or count[0] > _ITEMS:
+        raise InvalidHit(f"{name} is nested deeper than {_DEPTH} levels or holds more than {_ITEMS} values")
+    if isinstance(value, Mapping):
+        out = {}
+        for key, item in value.items():
+            plain = _tree(f"{name}[{str(key)[:40]!r}]", item, note, depth + 1, count)
+            if plain is not None:
+                out[text(key if type(key) is str else str(_scalar(name, key, note)), note)] = plain
+        return out
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [_tree(name, item, note, depth + 1, count) for item in value]
+        kept = [item for item in items if item is not None]
+        return (
+            sorted(kept, key=lambda item: (str(type(item)), str(item))) if isinstance(value, (set, frozenset)) else kept
+        )
+    return _scalar(name, value, note)
+
+
+def _shown(value: Any) -> str:
+    # The type, not the value: it may be personal, and errors end in logs.
+    return f"<{type(value).__name__}>"
