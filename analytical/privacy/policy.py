@@ -1,0 +1,624 @@
+"""The gate: every datum of a draft passes the rule of its kind, once, and what comes out is a sealed hit.
+
+A :class:`Policy` is a rule per kind of datum. Two are ready: :meth:`Policy.careful` takes out direct identifiers and
+credentials and leaves reports usable; :meth:`Policy.strict` also takes out what is contextual or pseudonymous.
+:meth:`Policy.off` sends what it is given. A rule that raises removes the datum: the gate fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from os import urandom
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
+
+from ..errors import ConfigurationError, did_you_mean
+from ..fields import Fields
+from ..hit import COMMON, Hit, Kind
+from . import url as urls
+from .address import anonymize_ip_address, keep_bits
+from .text import denied_key, find, scrub_properties, scrub_text, shorten
+
+__all__ = ["Facts", "Note", "Policy", "Receipt", "Rule"]
+
+#: What a user may say of a kind: keep it as it is given, remove it, or a function of the value.
+Choice = Callable[[Any], Any] | Literal["keep", "drop", "off"] | None
+
+
+class Facts(Protocol):
+    """What is known of the visitor's will; the context of a request satisfies it."""
+
+    @property
+    def dnt(self) -> bool | None:
+        """Whether the browser sent ``DNT: 1``."""
+
+    @property
+    def gpc(self) -> bool | None:
+        """Whether the browser sent ``Sec-GPC: 1``."""
+
+    @property
+    def opted_out(self) -> bool | None:
+        """Whether the visitor has opted out at this site; ``None`` where nobody asked."""
+
+
+class Note(NamedTuple):
+    """Something that the gate did. It never holds a value."""
+
+    what: str  #: ``changed``, ``removed``, ``cut``, ``rule_error`` or ``withheld:<reason>``
+    field: str  #: the common name, or the provider's own key where that key is declared; ``native`` where it is not
+    rule: str  #: the name of the rule, or ``limit``
+
+
+class Receipt(NamedTuple):
+    """What became of one datum. What came in is described, never stored."""
+
+    field: str
+    kind: str
+    given: str  #: such as ``text, 34 characters``
+    rule: str
+    sent: Any  #: what goes out; ``None`` where the datum was removed
+    changed: bool
+
+
+Withhold = Callable[[Mapping[str, Any], Facts | None], str | None]
+#: Returns a reason to end a hit, or ``None``.
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+#: The longest text that is worth remembering, and how many of each.
+_MEMO_CHARS = 512
+_MEMO_SIZE = 2048
+_KEPT_PLANS = 64
+_KEPT_KEYS = 512
+
+
+class Rule:
+    """A function of a datum, with a name and a sentence for people.
+
+    It remembers its answers: a value that it left unchanged as it is, any other under a keyed hash of it, so that no
+    memory holds what the rule takes out. Both memories are bounded.
+
+    Args:
+        name: what notes and logs call it.
+        apply: value to value, or to ``None``, which removes the datum.
+        says: one sentence for a data-protection officer.
+        remember: whether the answer depends on the value alone.
+    """
+
+    __slots__ = ("_changed", "_key", "apply", "name", "remember", "same", "says")
+
+    def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
+        self.name = name
+        self.apply = apply
+        self.says = says
+        self.remember = remember
+        self.same: set[Any] = set()
+        self._changed: dict[bytes, Any] = {}
+        self._key = b""
+
+    def __call__(self, value: Any) -> Any:
+        if not self.remember or type(value) is not str or len(value) > _MEMO_CHARS:
+            return self.apply(shorten(value) if type(value) is str else value)
+        if value in self.same:
+            return value
+        key = self._key
+        if not key:
+            key = self._key = urandom(32)
+        digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
+        try:
+            return self._changed[digest]
+        except KeyError:
+            pass
+        out = self.apply(value)
+        if out == value:
+            if len(self.same) >= _MEMO_SIZE:
+                self.same.clear()
+            self.same.add(value)
+        else:
+            if len(self._changed) >= _MEMO_SIZE:
+                self._changed.clear()
+            self._changed[digest] = out
+        return out
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.name}>"
+
+
+# A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the field's name.
+_Step = tuple[Rule | None, "set[Any]", int, int]
+
+
+class _Plan:
+    """What to do with each name of one table of fields."""
+
+    __slots__ = ("fields", "keys", "steps")
+
+    def __init__(self, fields: Fields, rules: Mapping[Kind, Rule | None]) -> None:
+        self.fields = fields
+        self.steps: dict[str, _Step] = {name: self.step(fields, rules, name, kind) for name, kind in COMMON.items()}
+        self.keys: dict[str, _Step] = {}
+
+    @staticmethod
+    def step(fields: Fields, rules: Mapping[Kind, Rule | None], name: str, kind: Kind) -> _Step:
+        rule = rules[kind]
+        native = fields.common.get(name, name)
+        chars = fields.limits.get(name, fields.limits.get(native, 0))
+        octets = fields.byte_limits.get(name, fields.byte_limits.get(native, 0))
+        same = rule.same if rule is not None and not chars and not octets else _NOTHING
+        return (rule, same, chars, octets)
+
+
+_NOTHING: set[Any] = set()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A rule per kind of datum, and the reasons to send nothing at all.
+
+    Use :meth:`careful`, :meth:`strict` or :meth:`off`; their keywords change single rules.
+
+    Args:
+        name: how people call it.
+        rules: kind of datum = rule; a kind that is missing passes as it is.
+        withhold: functions of the draft and of what is known of the visitor's will; a reason ends the hit.
+        routes: whether the path of a page's address becomes the route template, where the framework knows one.
+        deny_keys: whether a pair whose key names something personal is removed.
+    """
+
+    name: str
+    rules: Mapping[Kind, Callable[[Any], Any]] = field(default_factory=dict)
+    withhold: tuple[Withhold, ...] = ()
+    routes: bool = False
+    deny_keys: Callable[[str], bool] | None = None
+    _rules: Mapping[Kind, Rule | None] = field(init=False, repr=False, compare=False)
+    _opaque: Rule | None = field(init=False, repr=False, compare=False)
+    _plans: dict[int, _Plan] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        strangers = [kind for kind in self.rules if kind not in _KINDS]
+        if strangers:
+            raise ConfigurationError(
+                f"unknown kind of datum {strangers[0]!r}.{did_you_mean(str(strangers[0]), _KINDS)} "
+                f"Known: {', '.join(_KINDS)}"
+            )
+        object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+        named: dict[Kind, Rule | None] = {kind: _named(kind, self.rules.get(kind)) for kind in _KINDS}
+        object.__setattr__(self, "_rules", MappingProxyType(named))
+        object.__setattr__(self, "_opaque", named["client_id"])
+
+    # -- the ready ones
+
+    @classmethod
+    def of(cls, value: Policy | str | None) -> Policy:
+        """Return the policy that a ``privacy=`` option means: a policy, ``careful``, ``strict``, ``off``, or ``None``.
+
+        Raises:
+            ConfigurationError: it means none.
+        """
+        if isinstance(value, Policy):
+            return value
+        if value is None:
+            return cls.careful()
+        known: dict[str, Callable[[], Policy]] = {"careful": cls.careful, "strict": cls.strict, "off": cls.off}
+        if isinstance(value, str):
+            name = value.strip().lower()
+            if name in known:
+                return known[name]()
+            raise ConfigurationError(
+                f'unknown privacy "{value}".{did_you_mean(name, known)} Known: careful, strict, off, '
+                "or a Policy such as Policy.careful(ip=None)"
+            )
+        raise ConfigurationError(
+            f"privacy= takes careful, strict, off or a Policy, got {type(value).__name__}; "
+            "to change single rules type: Policy.careful(ip=None)"
+        )
+
+    @classmethod
+    def careful(cls, **changes: Any) -> Policy:
+        """Take out direct identifiers and credentials, and leave reports usable. The default of a bare provider.
+
+        Args:
+            changes: see :meth:`strict`.
+        """
+        return _build("careful", strict=False, changes=changes)
+
+    @classmethod
+    def strict(cls, **changes: Any) -> Policy:
+        """Take out also what is contextual or pseudonymous: record ids, handles, browser detail, referrer paths.
+
+        Args:
+            changes: a kind (``ip user_agent url referrer text properties client_id user_id session_id language
+                screen number plain``) = a function of the value, ``"keep"`` or ``"drop"`` (or ``None``). ``ip`` also
+                takes the bits to keep, of an IPv4 or of both (``24``, ``(24, 48)``). Further keywords:
+                ``query_allow``, names of query parameters to keep; ``deny_keys``, further property keys whose pairs
+                are removed; ``withhold``, further reasons to send nothing; ``consent``, a function of the draft and
+                the facts that is asked where the visitor said nothing; ``dnt=False``, ``gpc=False`` to ignore a signal.
+
+        Raises:
+            ConfigurationError: an unknown keyword, or a value that it does not take.
+        """
+        return _build("strict", strict=True, changes=changes)
+
+    @classmethod
+    def off(cls) -> Policy:
+        """Send what is given. Only the platform's limits are applied."""
+        return cls("off")
+
+    # -- the gate
+
+    def seal(
+        self, draft: dict[str, Any], fields: Fields, *, facts: Facts | None = None, notes: list[Note]
+    ) -> Hit | None:
+        """Pass a draft through the gate.
+
+        Args:
+            draft: common names, ``id kind time``, ``route subject priority keyed``, and ``native``: the provider's own
+                keys. Values are JSON-safe; ``None`` means absent.
+            fields: the provider's table: the kind of each native key, and the platform's limits.
+            facts: what is known of the visitor's will.
+            notes: is appended what was done, without values.
+
+        Returns:
+            The sealed hit, or ``None`` where there is a reason to send nothing; the note says which.
+        """
+        for predicate in self.withhold:
+            reason = _ask(predicate, draft, facts)
+            if reason is not None:
+                notes.append(Note(f"withheld:{reason}", "", "withhold"))
+                return None
+        plan = self._plans.get(id(fields))
+        if plan is None or plan.fields is not fields:
+            plan = self._plan(fields)
+        steps = plan.steps
+        out: dict[str, Any] = {}
+        for name, value in draft.items():
+            if value is None:
+                continue
+            step = steps.get(name)
+            if step is None:
+                continue
+            rule, same, chars, octets = step
+            if type(value) is str and value in same:
+                out[name] = value
+                continue
+            sealed = value if rule is None else _apply(rule, name, value, notes)
+            if sealed is None:
+                continue
+            if (chars or octets) and type(sealed) is str:
+                sealed = _fit(name, sealed, chars, octets, notes)
+            out[name] = sealed
+        if self.routes and "url" in out:
+            route = draft.get("route")
+            if route is not None:
+                out["url"] = _apply_route(out["url"], route, notes)
+        native = draft.get("native")
+        if native:
+            passed = self._native(plan, native, notes)
+            if passed:
+                out["native"] = passed
+        subject = draft.get("subject")
+        if subject is not None:
+            if self._opaque is not None:
+                subject = _apply(self._opaque, "subject", subject, notes)
+            if subject is not None:
+                out["subject"] = subject
+        priority = draft.get("priority")
+        if priority:
+            out["priority"] = priority
+        if draft.get("keyed"):
+            out["keyed"] = True
+        return Hit(id=draft["id"], kind=draft["kind"], time=draft["time"], **out)
+
+    def _native(self, plan: _Plan, native: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
+        fields, keys, rules = plan.fields, plan.keys, self._rules
+        out: dict[str, Any] = {}
+        for key, value in native.items():
+            if value is None:
+                continue
+            step = keys.get(key)
+            if step is None:
+                declared = key in fields.kinds or key in fields._by_native
+                if not declared and self.deny_keys is not None and self._denied(key):
+                    notes.append(Note("removed", "native", "deny-key"))
+                    continue
+                step = plan.step(fields, rules, key, fields.kind(key))
+                if len(keys) >= _KEPT_KEYS:
+                    keys.clear()
+                keys[key] = step
+            rule, same, chars, octets = step
+            if type(value) is str and value in same:
+                out[key] = value
+                continue
+            label = key if key in fields.kinds else "native"
+            if type(value) in (dict, list) and rule is not None and rule.name == "scrub-text":
+                rule = rules["properties"]
+            sealed = value if rule is None else _apply(rule, label, value, notes)
+            if sealed is None:
+                continue
+            if (chars or octets) and type(sealed) is str:
+                sealed = _fit(label, sealed, chars, octets, notes)
+            out[key] = sealed
+        return out
+
+    def _denied(self, key: str) -> bool:
+        # The names of keys come from the caller as well: one that holds an identifier is one.
+        assert self.deny_keys is not None
+        text = self._rules["text"]
+        try:
+            return self.deny_keys(key) or (text is not None and text(key) != key)
+        except Exception:  # noqa: BLE001 - fails closed, whatever a user's rule raises
+            return True
+
+    def _plan(self, fields: Fields) -> _Plan:
+        if len(self._plans) >= _KEPT_PLANS:
+            self._plans.clear()
+        plan = self._plans[id(fields)] = _Plan(fields, self._rules)
+        return plan
+
+    # -- for people
+
+    def receipts(self, draft: Mapping[str, Any], fields: Fields) -> list[Receipt]:
+        """Return what would become of each datum, in the order of the draft. What came in is described, not stored."""
+        notes: list[Note] = []
+        out: list[Receipt] = []
+        plain = {name: value for name, value in draft.items() if name in COMMON and value is not None}
+        base = {"id": draft.get("id") or "", "kind": draft.get("kind") or "pageview", "time": draft.get("time") or 0.0}
+        for name, value in plain.items():
+            alone = {**base, name: value, "route": draft.get("route")}
+            hit = Policy(self.name, self.rules, (), self.routes, self.deny_keys).seal(alone, fields, notes=notes)
+            out.append(self._receipt(name, COMMON[cast(Any, name)], value, getattr(hit, name)))
+        for key, value in (draft.get("native") or {}).items():
+            if value is None:
+                continue
+            passed = self._native(self._plan(fields), {key: value}, notes)
+            label = key if key in fields.kinds or key in passed else "(a key that names something personal)"
+            out.append(self._receipt(label, fields.kind(key), value, passed.get(key)))
+        return out
+
+    def _receipt(self, name: str, kind: Kind, given: Any, sent: Any) -> Receipt:
+        rule = self._rules[kind]
+        return Receipt(name, kind, _shape(given), rule.name if rule else "keep", sent, sent != given)
+
+    def describe(self) -> str:
+        """Return the policy as a table for a data-protection officer."""
+        rows = [("kind", "rule", "what it does")]
+        for kind in _KINDS:
+            rule = self._rules[kind]
+            rows.append((kind, rule.name, rule.says) if rule else (kind, "keep", "Sent as it is given."))
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        lines = [f"Policy {self.name}"]
+        for number, (of, name, says) in enumerate(rows):
+            lines.append(f"{of:<{widths[0]}}  {name:<{widths[1]}}  {says}")
+            if number == 0:
+                lines.append(f"{'-' * widths[0]}  {'-' * widths[1]}  {'-' * 60}")
+        lines.append(_says_withhold(self.withhold))
+        return "\n".join(lines)
+
+
+def _apply(rule: Rule, name: str, value: Any, notes: list[Note]) -> Any:
+    try:
+        sealed = rule(value)
+    except Exception:  # noqa: BLE001 - fails closed, whatever a user's rule raises; its text could hold the value
+        notes.append(Note("rule_error", name, rule.name))
+        return None
+    if sealed is None:
+        notes.append(Note("removed", name, rule.name))
+    elif sealed is not value and sealed != value:
+        notes.append(Note("changed", name, rule.name))
+    return sealed
+
+
+def _apply_route(url: str, route: Any, notes: list[Note]) -> str:
+    templated = urls.with_route(url, route) if isinstance(route, str) else url
+    if templated != url:
+        notes.append(Note("changed", "url", "route"))
+    return templated
+
+
+def _ask(predicate: Withhold, draft: Mapping[str, Any], facts: Facts | None) -> str | None:
+    try:
+        return predicate(draft, facts)
+    except Exception:  # noqa: BLE001 - a predicate that cannot answer has not said yes
+        return "rule_error"
+
+
+def _fit(name: str, text: str, chars: int, octets: int, notes: list[Note]) -> str:
+    cut = text[:chars] if chars and len(text) > chars else text
+    # A character has at most 4 bytes, so most texts need no encoding to be known to fit.
+    if octets and len(cut) * 4 > octets:
+        encoded = cut.encode("utf-8", "surrogatepass")
+        if len(encoded) > octets:
+            cut = encoded[:octets].decode("utf-8", "ignore")
+    if cut is not text:
+        notes.append(Note("cut", name, "limit"))
+    return cut
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, str):
+        return f"text, {len(value)} characters"
+    if isinstance(value, bool):
+        return "yes or no"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, Mapping):
+        return f"mapping, {len(value)} pairs"
+    return f"list, {len(value)} items" if isinstance(value, list) else type(value).__name__
+
+
+def _named(kind: Kind, rule: Callable[[Any], Any] | None) -> Rule | None:
+    if rule is None or isinstance(rule, Rule):
+        return rule
+    if not callable(rule):
+        raise ConfigurationError(f"the rule for {kind} is no function: {type(rule).__name__}")
+    name = getattr(rule, "__name__", "") or type(rule).__name__
+    return Rule(name, rule, "A rule of this application's own.")
+
+
+def _says_withhold(withhold: tuple[Withhold, ...]) -> str:
+    if not withhold:
+        return "Nothing is withheld: every hit is sent."
+    return f"Withheld: {'; '.join(getattr(one, '__doc__', None) or 'a rule of this application' for one in withhold)}"
+
+
+_DEFAULT_QUERY = urls.QUERY_ALLOW
+_OPTIONS = ("query_allow", "deny_keys", "withhold", "consent", "dnt", "gpc")
+
+
+def _build(name: str, *, strict: bool, changes: Mapping[str, Any]) -> Policy:
+    for key in changes:
+        if key not in _KINDS and key not in _OPTIONS:
+            raise ConfigurationError(
+                f"Policy.{name}() has no keyword {key!r}.{did_you_mean(key, [*_KINDS, *_OPTIONS])} "
+                f"Known: {', '.join([*_KINDS, *_OPTIONS])}"
+            )
+    allow = _names("query_allow", changes.get("query_allow", ()))
+    deny = frozenset(key.lower() for key in _names("deny_keys", changes.get("deny_keys", ())))
+
+    def denied(key: str) -> bool:
+        return key.lower() in deny or denied_key(key)
+
+    rules: dict[Kind, Callable[[Any], Any]] = dict(_ready(strict, allow, denied))
+    for kind in _KINDS:
+        if kind in changes:
+            rule = _chosen(kind, changes[kind])
+            if rule is None:
+                rules.pop(kind, None)
+            else:
+                rules[kind] = rule
+    extra = changes.get("withhold", ())
+    withhold = (extra,) if callable(extra) else tuple(extra)
+    consent = changes.get("consent")
+    if consent is not None and not callable(consent):
+        raise ConfigurationError("consent= takes a function of the draft and the facts that answers yes, no or None")
+    decide = _consent(consent, dnt=changes.get("dnt", True), gpc=changes.get("gpc", True))
+    return Policy(name, rules, (decide, *withhold), strict, denied)
+
+
+def _names(option: str, value: Any) -> frozenset[str]:
+    if isinstance(value, str) or not all(isinstance(name, str) for name in value):
+        raise ConfigurationError(f'{option}= takes names, such as {{"page"}}')
+    return frozenset(value)
+
+
+def _chosen(kind: Kind, choice: Any) -> Rule | None:
+    if choice in ("keep", "off"):
+        return None
+    if choice is None or choice == "drop":
+        return Rule("drop", _drop, "Removed.")
+    if callable(choice):
+        return _named(kind, choice)
+    if kind == "ip" and not isinstance(choice, bool):
+        bits = (choice, 2 * choice) if isinstance(choice, int) else choice
+        if (
+            isinstance(bits, tuple)
+            and len(bits) == 2
+            and all(
+                isinstance(number, int) and 0 <= number <= most for number, most in zip(bits, (32, 128), strict=True)
+            )
+        ):
+            v4, v6 = bits
+            return Rule(
+                "mask-address", lambda value: keep_bits(value, v4, v6), f"Keeps {v4} bits of an IPv4, {v6} of an IPv6."
+            )
+    takes = "a function, keep, drop" + (" or bits such as 24 or (24, 48)" if kind == "ip" else "")
+    raise ConfigurationError(f"{kind}= takes {takes}; got {choice!r}")
+
+
+def _drop(value: Any) -> None:
+    return None
+
+
+def _text_only(function: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def rule(value: Any) -> Any:
+        return function(value) if isinstance(value, str) else None
+
+    return rule
+
+
+def _consent(ask: Callable[[Any, Any], bool | None] | None, *, dnt: bool, gpc: bool) -> Withhold:
+    def decide(draft: Mapping[str, Any], facts: Facts | None) -> str | None:
+        if facts is not None:
+            if facts.opted_out:
+                return "opted_out"
+            if dnt and facts.dnt:
+                return "dnt"
+            if gpc and facts.gpc:
+                return "gpc"
+        if ask is not None and ask(draft, facts) is False:
+            return "consent"
+        return None
+
+    decide.__doc__ = "the visitor opted out, sent DNT: 1 or Sec-GPC: 1, or the application says no"
+    return decide
+
+
+def _ready(strict: bool, allow: frozenset[str], denied: Callable[[str], bool]) -> Mapping[Kind, Rule]:
+    def text(value: Any) -> Any:
+        return scrub_text(value, strict=strict)
+
+    def loose(value: Any) -> Any:
+        # An undeclared native key can hold a number: one that reads as an identifier is one.
+        if isinstance(value, str):
+            return text(value)
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return value if scrub_text(str(value), strict=strict) == str(value) else None
+        return scrub_properties(value, strict=strict, denied=denied)
+
+    def opaque(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if not find(value) else None
+        return value if isinstance(value, int) else None
+
+    def number(value: Any) -> Any:
+        if isinstance(value, int | float):
+            return value
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return None
+        return value
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if not find(value) else None
+        if isinstance(value, Mapping | list):
+            return scrub_properties(value, strict=strict, denied=denied)
+        return value
+
+    def browser(value: str) -> str | None:
+        from .browser import anonymize_user_agent, reduce_user_agent
+
+        return reduce_user_agent(value) if strict else anonymize_user_agent(value)
+
+    def page(value: str) -> str | None:
+        return urls.scrub_url(value, strict=strict, query_allow=allow)
+
+    def referrer(value: str) -> str | None:
+        return urls.origin(value) if strict else urls.scrub_url(value, query_allow=allow)
+
+    def properties(value: Any) -> Any:
+        return scrub_properties(value, strict=strict, denied=denied)
+
+    def of(name: str, function: Callable[[Any], Any], says: str, *, remember: bool = True) -> Rule:
+        return Rule(name, function, says, remember=remember)
+
+    ready: dict[Kind, Rule] = {
+        "ip": of("mask-address", _text_only(anonymize_ip_address), "x", remember=False),
+        "user_agent": of("browser", _text_only(browser), "x"),
+        "url": of("scrub-url", _text_only(page), "x"),
+        "referrer": of("scrub-referrer", _text_only(referrer), "x"),
+        "text": of("scrub-text", loose, "x"),
+        "properties": of("scrub-properties", properties, "x", remember=False),
+        "client_id": of("opaque-id", opaque, "x"),
+        "user_id": of("opaque-id", opaque, "x"),
+        "session_id": of("opaque-id", opaque, "x"),
+        "language": of("language", plain, "x"),
+        "screen": of("screen", plain, "x"),
+        "number": of("number", number, "x", remember=False),
+        "plain": of("plain", plain, "x"),
+    }
+    return ready
