@@ -1,0 +1,171 @@
+"""Named providers: from a mapping, a TOML file, or one URL in the environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from .errors import ConfigurationError, UnknownName, did_you_mean
+from .models import Provider
+from .registry import PROVIDERS
+
+__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset"]
+
+#: The environment variable that configures the provider named ``default``.
+VARIABLE = "ANALYTICAL_URL"
+
+_lock = threading.Lock()
+_settings: dict[str, dict[str, Any]] = {}
+_made: dict[str, Provider] = {}
+
+
+def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
+    """Name providers for this process; a name given before is replaced.
+
+    Args:
+        source: a mapping of names to the arguments of :class:`~analytical.Provider` (``provider``, ``id`` and its
+            keywords), or the path of a TOML file with a table ``[providers.NAME]`` for each. Nothing is connected
+            or resolved before :func:`get` asks for the name.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or an entry is no table with a ``provider``.
+    """
+    if isinstance(source, Mapping):
+        tables, where = dict(source), "configure()"
+    else:
+        where = os.fspath(source)
+        try:
+            tables = tomllib.loads(Path(source).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"{where} cannot be read ({type(error).__name__}); give the path of a TOML file"
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{where} is no TOML: {error}") from None
+    nested = tables.get("providers")
+    if isinstance(nested, Mapping) and "provider" not in nested:
+        tables = dict(nested)
+    for name, table in tables.items():
+        if not isinstance(table, (Mapping, str)) or (
+            isinstance(table, Mapping) and not isinstance(table.get("provider"), str)
+        ):
+            raise ConfigurationError(
+                f'{where}: {name!r} needs a provider, as in {{"{name}": {{"provider": "matomo", "id": 1, …}}}}'
+            )
+    with _lock:
+        for name, table in tables.items():
+            _settings[name] = _url_settings(table) if isinstance(table, str) else dict(table)
+            _made.pop(name, None)
+
+
+def get(name: str = "default") -> Provider:
+    """Return the provider of a name, made on first use and kept.
+
+    Raises:
+        UnknownName: a ``ValueError``: the name was never configured; names the nearest, and what to type.
+    """
+    with _lock:
+        if name in _made:
+            return _made[name]
+        settings = _settings.get(name)
+        if settings is None and name == "default" and os.environ.get(VARIABLE):
+            settings = _url_settings(os.environ[VARIABLE])
+        if settings is None:
+            known = sorted(_settings)
+            listed = f"Configured: {', '.join(known)}." if known else "Nothing is configured."
+            raise UnknownName(
+                f'no provider is named "{name}".{did_you_mean(name, known)} {listed} '
+                f'Call analytical.configure({{"{name}": {{"provider": "matomo", "id": 1, …}}}})'
+                + (f" or set {VARIABLE}=matomo://TOKEN@stats.example.com/1" if name == "default" else "")
+            )
+        _made[name] = provider = _make(settings, to=name)
+        return provider
+
+
+def names() -> list[str]:
+    """Return the configured names."""
+    with _lock:
+        known = set(_settings)
+    if os.environ.get(VARIABLE):
+        known.add("default")
+    return sorted(known)
+
+
+def reset() -> None:
+    """Forget every name; for tests. What was made is not closed."""
+    with _lock:
+        _settings.clear()
+        _made.clear()
+
+
+def from_url(url: str, **changes: Any) -> Provider:
+    """Return the provider that a URL describes: ``matomo://TOKEN@stats.example.com/1?delivery=background``.
+
+    Args:
+        url: ``NAME[+http]://[SECRET@][HOST[/PATH]]/ID[?option=value…]``. The scheme means https, ``NAME+http`` http;
+            without a host the platform's own address is used; ``file:///var/log/hits.ndjson`` is a path.
+        changes: keywords of :class:`~analytical.Provider` that win over the URL.
+    """
+    return _make({**_url_settings(url), **changes})
+
+
+def _make(settings: Mapping[str, Any], **more: Any) -> Provider:
+    arguments = {**more, **settings}
+    return Provider(arguments.pop("provider"), arguments.pop("id", ""), **arguments)
+
+
+def _url_settings(url: str) -> dict[str, Any]:
+    parts = urlsplit(url.strip())
+    name, _, plain = parts.scheme.partition("+")
+    if not name or (plain and plain not in ("http", "https")):
+        # The URL may hold a secret, so it is not shown.
+        raise ConfigurationError(
+            f"{VARIABLE} is no provider's URL; expected something like matomo://TOKEN@stats.example.com/1 "
+            "(matomo+http://… without TLS)"
+        )
+    target = PROVIDERS.get(name)
+    settings: dict[str, Any] = {"provider": name}
+    for key, value in parse_qsl(parts.query, keep_blank_values=True):
+        settings[key] = _typed(key, value)
+    path = unquote(parts.path)
+    if parts.hostname and name not in ("file", "stdout"):
+        prefix, _, identity = path.rstrip("/").rpartition("/")
+        try:
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            raise ConfigurationError(f"{VARIABLE}: the port is no number") from None
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        settings.setdefault("endpoint", f"{plain or 'https'}://{host}{port}{prefix}")
+        settings.setdefault("id", identity)
+    else:
+        settings.setdefault("id", path if name == "file" else path.strip("/"))
+    if parts.username:
+        settings.setdefault(_secret_option(target, name), unquote(parts.username))
+    return settings
+
+
+def _secret_option(target: Any, name: str) -> str:
+    for item in dataclasses.fields(target):
+        if item.metadata.get("secret"):
+            return item.name
+    raise ConfigurationError(f"{VARIABLE}: {name} needs no secret; leave out what stands before the @")
+
+
+def _typed(key: str, value: str) -> Any:
+    lowered = value.strip().lower()
+    if lowered in ("true", "yes", "on"):
+        return True
+    if lowered in ("false", "no", "off") and key != "privacy":
+        return False
+    if key == "timeout":
+        try:
+            return float(value)
+        except ValueError:
+            raise ConfigurationError(f"{VARIABLE}: timeout={value!r}; expected seconds") from None
+    return value

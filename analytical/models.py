@@ -1,0 +1,229 @@
+"""``Provider``: a provider by name; ``Providers``: several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from .backend import Backend
+from .delivery import Delivery
+from .errors import AnalyticalError, ConfigurationError, did_you_mean
+from .hit import HitFields
+from .observe import Observer
+from .privacy.policy import Policy
+from .providers.base import Shell
+from .registry import PROVIDERS
+from .transports import Transport
+
+if TYPE_CHECKING:
+    import requests
+
+    from .collect import Report
+    from .spool import Spool
+
+__all__ = ["Provider", "Providers"]
+
+_numbers = itertools.count(1)
+_DELIVERIES = ("inline", "background", "celery")
+
+
+class Provider(Shell):
+    """A provider by name.
+
+    Args:
+        name: a registered name: ``matomo``, ``googleanalytics``, ``plausible`` … (``analytical providers`` lists them).
+        id: the platform's own id: a property, a site id, a domain, Snowplow's app id, a path for ``file``.
+        endpoint: a base address without a path (the protocol's path is added), or a whole URL (used as given).
+        timeout: seconds for a whole exchange with the platform: a deadline, not a time between bytes.
+        fail_silently: whether the world's failures are only counted. Programming mistakes always raise.
+        delivery: ``inline`` sends before the call returns; ``background`` hands over to a thread and returns at once;
+            ``celery`` hands over to a worker; or an object with the methods of :class:`~analytical.delivery.Delivery`.
+        spool: where hits wait: a path (a SQLite outbox that survives the process), a URL (``memory://?hits=50000``,
+            ``redis://…``, ``kafka://…``) or a spool. It implies ``background``.
+        privacy: ``careful`` (the default), ``strict``, ``off``, or a :class:`~analytical.Policy`.
+        transport: what sends a request, instead of the default.
+        session: a ``requests.Session`` of yours: its proxies, certificates and adapters are used as they are.
+        observer: is told of every step.
+        to: the destination's name in queues and logs.
+        options: the provider's own options; a secret may be given as ``env:NAME`` or ``file:PATH``.
+
+    Raises:
+        UnknownName: a ``ValueError`` that lists the providers and suggests the nearest.
+        ConfigurationError: a ``ValueError``: an option cannot be used.
+        TypeError: an option that the provider does not have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        id: Any = "",
+        *,
+        endpoint: str | None = None,
+        timeout: float = 3.0,
+        fail_silently: bool = True,
+        delivery: str | Delivery | None = None,
+        asynchronously: bool | None = None,
+        spool: str | Path | Spool | None = None,
+        privacy: str | Policy | None = None,
+        transport: Transport | None = None,
+        session: requests.Session | None = None,
+        observer: Observer | None = None,
+        to: str | None = None,
+        **options: Any,
+    ) -> None:
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 3600:
+            raise ConfigurationError(f"timeout={timeout!r}: expected seconds, more than 0 and at most 3600")
+        if transport is not None and session is not None:
+            raise ConfigurationError("give transport= or session=, not both: a session is for the default transport")
+        if asynchronously:
+            if delivery not in (None, "celery"):
+                raise ConfigurationError(f"asynchronously=True means delivery='celery'; got delivery={delivery!r} too")
+            delivery = "celery"
+        backend = PROVIDERS.get(name).create(id, endpoint=endpoint, **options)
+        driver, background = _driver(delivery, spool)
+        if to is None:
+            # A durable spool is read by other processes, so the name must be the same there; memory is ours alone.
+            to = (
+                f"{backend.name}:{backend.id}" if spool is not None else f"{backend.name}:{backend.id}#{next(_numbers)}"
+            )
+        self._build = {"name": name, "id": id, "endpoint": endpoint, "options": options}
+        super().__init__(
+            backend,
+            to=to,
+            policy=Policy.of(privacy),
+            delivery=driver,
+            transport=transport or _transport(backend, session, timeout, background=background),
+            timeout=timeout,
+            fail_silently=fail_silently,
+            observer=observer,
+            background=background,
+        )
+
+    def report(self, method: str, **query: Any) -> Report:
+        """Return a report that the platform makes: a lazy iterable of records on a period grid.
+
+        Args:
+            method: the report's name as the platform spells it (``VisitsSummary.get``, ``runReport`` …).
+            query: ``metrics``, ``by``, ``where``, ``every``, ``tz``: see :class:`analytical.collect.Report`.
+
+        Raises:
+            UnknownName: the platform has no reports here.
+        """
+        from .collect import report_for
+
+        return report_for(
+            self._build["name"],
+            self._build["id"],
+            method,
+            endpoint=self._build["endpoint"],
+            options=self._build["options"],
+            **query,
+        )
+
+
+def _driver(delivery: str | Delivery | None, spool: str | Path | Spool | None) -> tuple[Delivery, bool]:
+    if delivery is None:
+        delivery = "background" if spool is not None else "inline"
+    if not isinstance(delivery, str):
+        if spool is not None:
+            raise ConfigurationError("spool= is for the background delivery; the delivery given has a spool of its own")
+        return delivery, True
+    if delivery == "inline":
+        if spool is not None:
+            raise ConfigurationError("spool= implies delivery='background'; leave delivery='inline' out")
+        from .delivery.inline import InlineDelivery
+
+        return InlineDelivery(), False
+    if delivery == "background":
+        from .delivery.thread import driver_for
+
+        return driver_for(spool), True
+    if delivery == "celery":
+        from .delivery.celery import CeleryDelivery
+
+        return CeleryDelivery(), True
+    raise ConfigurationError(
+        f"delivery={delivery!r}.{did_you_mean(delivery, _DELIVERIES)} Expected one of {', '.join(_DELIVERIES)}, "
+        "or an object with attach, submit, flush and close"
+    )
+
+
+def _transport(backend: Backend, session: requests.Session | None, timeout: float, *, background: bool) -> Transport:
+    from .transports.default import default_transport
+
+    return default_transport(timeout=timeout, session=session, background=background)
+
+
+class Providers:
+    """Several providers behind one call: the same hit goes to each, and one that fails never touches the others.
+
+    Args:
+        providers: in the order of sending.
+
+    >>> import analytical
+    >>> both = analytical.Providers([
+    ...     analytical.Provider("stdout", "a", delivery="background"),
+    ...     analytical.Provider("stdout", "b", delivery="background"),
+    ... ])
+    >>> len(both)
+    2
+    """
+
+    def __init__(self, providers: Iterable[Shell]) -> None:
+        self._providers = tuple(providers)
+        for provider in self._providers:
+            if not isinstance(provider, Shell):
+                raise ConfigurationError(f"Providers takes a list of providers; got <{type(provider).__name__}> in it")
+
+    def pageview(self, **fields: Unpack[HitFields]) -> bool:
+        """Record a page view with each; returns whether every one took it. See :meth:`Provider.pageview`."""
+        return self._each(lambda provider: provider.pageview(**fields))
+
+    def event(self, name: str | None = None, /, **fields: Unpack[HitFields]) -> bool:
+        """Record an event with each; returns whether every one took it. See :meth:`Provider.event`."""
+        return self._each(lambda provider: provider.event(name, **fields))
+
+    def flush(self, timeout: float | None = 10.0) -> bool:
+        """Wait until everything accepted has reached its end, everywhere."""
+        return self._each(lambda provider: provider.flush(timeout))
+
+    async def aflush(self, timeout: float | None = 10.0) -> bool:
+        """Wait as :meth:`flush` does, without holding up the event loop."""
+        return all(await asyncio.gather(*(provider.aflush(timeout) for provider in self._providers)))
+
+    def close(self, timeout: float | None = 2.0) -> None:
+        """Close each."""
+        for provider in self._providers:
+            provider.close(timeout)
+
+    def stats(self) -> Mapping[str, dict[str, int]]:
+        """Return each provider's counts, by destination."""
+        return {provider.to: provider.stats() for provider in self._providers}
+
+    def _each(self, call: Callable[[Shell], bool]) -> bool:
+        results: list[bool] = []
+        errors: list[AnalyticalError] = []
+        for provider in self._providers:
+            try:
+                results.append(call(provider))
+            except AnalyticalError as error:
+                error.add_note(f"from {provider.to}; the other providers were served")
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return all(results)
+
+    def __iter__(self) -> Iterator[Shell]:
+        return iter(self._providers)
+
+    def __len__(self) -> int:
+        return len(self._providers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

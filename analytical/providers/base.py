@@ -1,0 +1,437 @@
+"""The shell around a backend: a draft is lifted, sealed and handed to a delivery.
+
+Everything that every provider does the same way stands here, once. It alone of the sending half knows transports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from ..backend import Backend, exchange
+from ..context import RequestFacts, current
+from ..delivery import Delivery
+from ..errors import DeliveryError, InvalidHit, Lost, Rejected, Unreachable
+from ..hit import Hit, HitFields, key_id, new_id
+from ..http import NoResponse, Request
+from ..observe import Ledger, Observer
+from ..privacy.policy import Note, Policy, Receipt
+from ..route import Route
+from ..transports import Transport
+from ..values import KEYWORDS, TEXTUAL, coerce, seconds, unknown_field
+from ..verdict import Verdict
+
+__all__ = ["Explanation", "Shell"]
+
+log = logging.getLogger("analytical")
+
+#: Called with nothing when the hit has arrived, and with the exception when it never will.
+OnSuccess = Callable[[], object]
+OnFailure = Callable[[Exception], object]
+
+#: The facts of a request that fill a draft's gaps.
+_FILLS = ("url", "referrer", "client_ip", "user_agent", "language", "route")
+
+
+class Explanation(list[Request]):
+    """What a call would send: the requests, secrets masked, and a receipt for each datum.
+
+    Args:
+        requests: in the order of sending.
+        receipts: what came in (its kind and length, never the value), which rule ran, what goes out.
+        withheld: why nothing would be sent, or ``""``.
+    """
+
+    def __init__(self, requests: Sequence[Request], receipts: Sequence[Receipt], withheld: str = "") -> None:
+        super().__init__(requests)
+        self.receipts = list(receipts)
+        self.withheld = withheld
+
+
+class Shell:
+    """A destination: a backend, a gate before it and a delivery behind it.
+
+    Args:
+        backend: the platform's protocol and its configuration.
+        to: the destination's name in this process, and in every queue.
+        policy: the gate.
+        delivery: who carries hits, and when.
+        transport: what sends a request.
+        timeout: seconds for one exchange with the platform.
+        fail_silently: whether the world's failures are only counted.
+        observer: is told of every step, beside the ledger.
+        background: whether ``True`` from a call means *accepted* rather than *sent*.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        to: str,
+        policy: Policy,
+        delivery: Delivery,
+        transport: Transport,
+        timeout: float = 3.0,
+        fail_silently: bool = True,
+        observer: Observer | None = None,
+        background: bool = False,
+    ) -> None:
+        self.backend = backend
+        self.policy = policy
+        self.to = to
+        self.fail_silently = fail_silently
+        self.ledger = Ledger()
+        self._observer: Observer = _Both(self.ledger, observer) if observer else self.ledger
+        self._delivery = delivery
+        self._transport = transport
+        self._timeout = timeout
+        self._background = background
+        self._scope = f"{backend.name}:{backend.id}"
+        self._told: set[tuple[str, str]] = set()
+        delivery.attach(
+            Route(
+                to=to,
+                send=self._send_hits,
+                observer=self._observer,
+                lane=backend.lane,
+                max_batch=backend.max_batch,
+                max_age=backend.max_age,
+                dedupes=backend.dedupes is not None,
+            )
+        )
+
+    # -- what a user calls ----------------------------------------------------------------------------------------
+
+    def pageview(
+        self,
+        params: Mapping[str, Any] | None = None,
+        /,
+        *,
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+        **fields: Unpack[HitFields],
+    ) -> bool:
+        """Record a page view.
+
+        Args:
+            params: the provider's own keys, as its documentation spells them.
+            on_success: called once with nothing when the platform has taken it.
+            on_failure: called once with the exception when it never will.
+            fields: the common names, the same for every provider; they win over ``params``.
+
+        Returns:
+            In the background, whether the hit was accepted; inline, whether it was delivered. ``False`` means that
+            it was withheld, refused or lost, and is counted.
+
+        Raises:
+            InvalidHit: a ``ValueError``: something required is missing, or a value is of no kind that can be sent.
+            UnknownField: a keyword that no provider knows.
+            DeliveryError: with ``fail_silently=False`` only.
+        """
+        return self._hit("pageview", params, fields, on_success, on_failure)
+
+    def event(
+        self,
+        name_or_params: str | Mapping[str, Any] | None = None,
+        /,
+        *,
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+        **fields: Unpack[HitFields],
+    ) -> bool:
+        """Record an event: its name as text (the same for every provider), or the provider's own keys as a mapping.
+
+        Arguments, result and errors are those of :meth:`pageview`.
+        """
+        if isinstance(name_or_params, Mapping):
+            return self._hit("event", name_or_params, fields, on_success, on_failure)
+        if name_or_params is not None:
+            if fields.get("name") is not None:
+                raise InvalidHit("event() was given its name twice: as the first argument and as name=")
+            fields["name"] = name_or_params
+        return self._hit("event", None, fields, on_success, on_failure)
+
+    def track_hit(
+        self,
+        hit_type: str,
+        params: Mapping[str, Any] | None = None,
+        /,
+        *,
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+        **fields: Unpack[HitFields],
+    ) -> bool:
+        """Record a hit of any type that the platform has (``screenview``, ``transaction`` …).
+
+        Arguments, result and errors are those of :meth:`pageview`.
+        """
+        return self._hit(hit_type, params, fields, on_success, on_failure)
+
+    def explain(
+        self,
+        hit_type: str = "pageview",
+        params: Mapping[str, Any] | str | None = None,
+        /,
+        **fields: Unpack[HitFields],
+    ) -> Explanation:
+        """Return what a call would send, without sending, counting or storing anything.
+
+        Args:
+            hit_type: ``pageview``, ``event`` …
+            params: the provider's own keys; for an event, its name will do.
+            fields: the common names.
+        """
+        if isinstance(params, str):
+            fields["name"] = params
+            params = None
+        notes: list[Note] = []
+        facts = current.get()
+        draft = self._draft(hit_type, params, fields, facts, notes)
+        receipts = self.policy.receipts(dict(draft), self.backend.fields)
+        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        if hit is None:
+            why = next((note.what for note in notes if note.what.startswith("withheld")), "withheld")
+            return Explanation([], receipts, why)
+        parcels = self.backend.encode([hit], now=time.time())
+        return Explanation([parcel.request.masked() for parcel in parcels], receipts)
+
+    def stats(self) -> dict[str, int]:
+        """Return one snapshot of counts.
+
+        The keys: ``accepted delivered unconfirmed rejected expired dropped pending``, where the first is always the
+        sum of the others, and ``withheld`` for what the gate refused before that.
+        """
+        return self.ledger.stats()
+
+    def flush(self, timeout: float | None = 10.0) -> bool:
+        """Wait until everything accepted has reached its end.
+
+        Args:
+            timeout: seconds to wait at most; ``None`` for as long as it takes.
+
+        Returns:
+            Whether nothing is left.
+        """
+        return self._delivery.flush(timeout)
+
+    async def aflush(self, timeout: float | None = 10.0) -> bool:
+        """Wait as :meth:`flush` does, without holding up the event loop."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    def close(self, timeout: float | None = 2.0) -> None:
+        """Send what is left within ``timeout`` seconds and let go of threads, files and connections."""
+        self._delivery.close(timeout)
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"<Provider {self.to} ({self.backend.title or self.backend.name})>"
+
+    # -- the walk of one hit --------------------------------------------------------------------------------------
+
+    def _hit(
+        self,
+        kind: str,
+        params: Mapping[str, Any] | None,
+        fields: Mapping[str, Any],
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+    ) -> bool:
+        notes: list[Note] = []
+        facts = current.get()
+        draft = self._draft(kind, params, fields, facts, notes)
+        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        if notes:
+            self._tell(notes)
+        if hit is None:
+            return False
+        return self.submit(hit, on_success, on_failure)
+
+    def submit(self, hit: Hit, on_success: OnSuccess | None = None, on_failure: OnFailure | None = None) -> bool:
+        """Hand over a sealed hit; the result and the errors are those of :meth:`pageview`."""
+        if not isinstance(hit, Hit):
+            raise InvalidHit(
+                f"only a sealed Hit can be submitted; got <{type(hit).__name__}>. Call pageview() or event()"
+            )
+        outcome: list[tuple[str, str]] = []
+        loud = not self.fail_silently
+        if on_success is None and on_failure is None and not loud:
+            return self._delivery.submit(self.to, hit)
+
+        def done(state: str, reason: str) -> None:
+            outcome.append((state, reason))
+            self._call_back(state, reason, on_success, on_failure)
+
+        accepted = self._delivery.submit(self.to, hit, done=done)
+        if loud and not accepted:
+            raise _error(self.to, *(outcome[0] if outcome else ("dropped", "the spool did not take it")))
+        return accepted
+
+    def _call_back(self, state: str, reason: str, on_success: OnSuccess | None, on_failure: OnFailure | None) -> None:
+        try:
+            if state in ("delivered", "unconfirmed"):
+                if on_success is not None:
+                    on_success()
+            elif on_failure is not None:
+                on_failure(_error(self.to, state, reason))
+        except Exception as error:  # noqa: BLE001 - a caller's callback must not stop the delivery of others' hits
+            self._observer.noted(self.to, "callback_error")
+            log.warning("%s: a callback raised %s", self.to, type(error).__name__)
+
+    def _draft(
+        self,
+        kind: str,
+        params: Mapping[str, Any] | None,
+        fields: Mapping[str, Any],
+        facts: RequestFacts | None,
+        notes: list[Note],
+    ) -> dict[str, Any]:
+        def note(what: str) -> None:
+            notes.append(Note(what, name, "value"))
+
+        draft: dict[str, Any] = {}
+        if facts is not None:
+            for name in _FILLS:
+                value = getattr(facts, name)
+                if value is not None:
+                    draft[name] = value
+        native: dict[str, Any] = {}
+        if params:
+            if not isinstance(params, Mapping):
+                raise InvalidHit(
+                    f"the first argument is a mapping of {self.backend.name}'s own keys; got <{type(params).__name__}>"
+                )
+            lifted, rest = self.backend.lift(params)
+            for name, value in lifted.items():
+                plain = None if value is None else coerce(name, value, note)
+                if plain is not None:
+                    draft[name] = plain
+            for key, value in rest.items():
+                name = str(key)
+                plain = coerce(name, value, note) if name not in KEYWORDS else coerce(f"{name} (native)", value, note)
+                if plain is not None:
+                    native[name] = plain
+        moment: float | None = None
+        identity: str | None = None
+        for name, value in fields.items():
+            if value is None:
+                continue
+            if type(value) is str and name in TEXTUAL and value.isascii() and len(value) < 65_536:
+                draft[name] = value
+            elif name == "time":
+                moment = seconds(value)
+            elif name == "key":
+                identity = key_id(str(coerce("key", value, note)), self._scope)
+            elif name == "priority":
+                if not isinstance(value, int):
+                    raise InvalidHit(f"priority={value!r}: expected a whole number; 0 is what may be dropped first")
+                draft[name] = value
+            elif name not in KEYWORDS:
+                raise unknown_field(name)
+            else:
+                plain = coerce(name, value, note)
+                if plain is not None:
+                    draft[name] = plain
+        if native:
+            draft["native"] = native
+        self.backend.refuse(kind, draft)
+        draft["kind"] = kind
+        draft["time"] = time.time() if moment is None else moment
+        if identity is None:
+            draft["id"] = new_id()
+        else:
+            draft["id"] = identity
+            draft["keyed"] = True
+        return draft
+
+    def _tell(self, notes: Sequence[Note]) -> None:
+        for what, field, rule in notes:
+            if what in ("changed", "removed"):
+                if (field, rule) not in self._told:
+                    # Once per provider and rule, so that nobody wonders where a query parameter went.
+                    self._told.add((field, rule))
+                    log.info(
+                        "%s: the privacy rule %r %s %s; choose with privacy=%r, privacy='off' or Policy.careful(…)",
+                        self.to,
+                        rule,
+                        "reduced" if what == "changed" else "removed",
+                        field,
+                        self.policy.name,
+                    )
+            else:
+                self._observer.noted(self.to, what)
+
+    def _send_hits(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        talk = exchange(self.backend, hits, now=time.time)
+        try:
+            request = next(talk)
+            while True:
+                left = self._timeout if deadline is None else min(self._timeout, deadline - time.monotonic())
+                answer = self._transport.send(request, timeout=left) if left > 0 else NoResponse(reason="not tried")
+                request = talk.send(answer)
+        except StopIteration as finished:
+            verdicts: list[Verdict] = finished.value
+            return verdicts
+
+
+def _error(to: str, state: str, reason: str) -> DeliveryError:
+    if state == "rejected":
+        return Rejected(f"{to} refused the hit: {reason}")
+    if state == "expired":
+        return Lost(f"the hit for {to} expired: {reason}")
+    if reason.startswith(("withdrawn", "full", "the spool")):
+        return Lost(f"the hit for {to} was dropped: {reason}")
+    return Unreachable(f"{to} could not be reached: {reason or 'no answer'}")
+
+
+class _Both:
+    """Tells two observers; the second is a guest, whose exceptions stop nothing."""
+
+    def __init__(self, ledger: Observer, guest: Any) -> None:
+        self._ledger = ledger
+        self._guest = guest
+
+    def accepted(self, to: str, count: int = 1) -> None:
+        self._ledger.accepted(to, count)
+        self._ask("accepted", to, count)
+
+    def settled(self, to: str, hit: Hit, state: Any, reason: str = "") -> None:
+        self._ledger.settled(to, hit, state, reason)
+        self._ask("settled", to, hit, state, reason)
+
+    def retried(self, to: str, hit: Hit, verdict: Verdict) -> None:
+        self._ledger.retried(to, hit, verdict)
+        self._ask("retried", to, hit, verdict)
+
+    def noted(self, to: str, what: str, count: int = 1) -> None:
+        self._ledger.noted(to, what, count)
+        self._ask("noted", to, what, count)
+
+    def _ask(self, method: str, *args: Any) -> None:
+        told = getattr(self._guest, method, None)
+        if told is not None:
+            try:
+                told(*args)
+            except Exception as error:  # noqa: BLE001 - an observer watches; it must not change what it sees
+                self._ledger.noted(args[0], "observer_error")
+                log.warning("%s: the observer raised %s", args[0], type(error).__name__)
