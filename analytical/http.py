@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from urllib.parse import quote, quote_plus, urlsplit
 
 __all__ = ["MASK", "NoResponse", "Request", "Response", "mask"]
 
 MASK = "***"
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:
@@ -40,7 +38,7 @@ class Request:
 
     method: str = "POST"
     url: str
-    headers: Mapping[str, str] = _NONE
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     secrets: tuple[str, ...] = field(default=(), compare=False)
 
@@ -72,7 +70,7 @@ class Response:
     """One answer. Header names are lower case."""
 
     status: int
-    headers: Mapping[str, str] = _NONE
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
     @property
