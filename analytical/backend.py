@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
 
 from .errors import ConfigurationError, InvalidHit, did_you_mean
 from .fields import Fields
@@ -17,10 +24,41 @@ from .retry import RETRYABLE_STATUSES, retry_after
 from .secrets import resolve
 from .verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 
-__all__ = ["DEFAULT_CATEGORY", "Backend", "Decoded", "Parcel", "exchange", "option", "packed", "text_of"]
+__all__ = [
+    "DEFAULT_CATEGORY",
+    "GIF",
+    "NO_BROWSER",
+    "Backend",
+    "Decoded",
+    "Parcel",
+    "Regional",
+    "basic",
+    "compact",
+    "cut",
+    "digest",
+    "exchange",
+    "folded",
+    "header",
+    "iso",
+    "language_tag",
+    "number",
+    "option",
+    "packed",
+    "parsed",
+    "pixels",
+    "text_of",
+    "unfolded",
+]
 
 #: What an event without a category is filed under where the platform demands one.
 DEFAULT_CATEGORY = "event"
+
+#: The ``User-Agent`` of a hit that no browser made, on platforms that read the header: a transport's own would
+#: make every such visitor look like the same library, which several platforms drop as a robot.
+NO_BROWSER = "ServerSide/1.0"
+
+#: The transparent image of one pixel that tracking endpoints answer with.
+GIF = bytes.fromhex("4749463839610100010080000000000000000021f90401000000002c00000000010001000002024401003b")
 
 
 class Parcel(NamedTuple):
@@ -161,6 +199,10 @@ class Backend:
         """
         return self.fields.lift(native)
 
+    def lowered(self, hit: Hit) -> dict[str, Any]:
+        """Return the hit in the platform's own keys, its texts cut to the platform's limits."""
+        return self.fields.fitted(self.fields.lower(hit))
+
     def lane(self, hit: Hit) -> str | None:
         """Return the stream within which order matters, or ``None``: most platforms do not care."""
         return None
@@ -176,6 +218,22 @@ class Backend:
     def probe(self) -> Request | None:
         """Return the platform's own call that checks credentials without recording anything, if it has one."""
         return None
+
+    def probed(self, response: Response) -> str | None:
+        """Return what the answer to :meth:`probe` says is wrong, or ``None``."""
+        return None if response.ok else f"http {response.status}"
+
+    def validate_requests(self, hits: Sequence[Hit], *, now: float) -> list[Request]:
+        """Return requests that ask the platform what it thinks of hits, recording nothing; none where it cannot be asked.
+
+        The shell carries them before the hits when the backend was told ``validate=True``, gives each answer to
+        :meth:`findings`, and raises ``ValueError`` with what is found.
+        """
+        return []
+
+    def findings(self, response: Response) -> list[str]:
+        """Return what the answer to one of :meth:`validate_requests` complains of, a sentence each."""
+        return []
 
     # -- what the inspector asks ----------------------------------------------------------------------------------
 
@@ -204,12 +262,19 @@ class Backend:
         """
         main = self.paths[0]
         path = path or main
-        parts = urlsplit(self.endpoint or self.host or "")
+        parts = urlsplit(self.origin())
         if parts.path in ("", "/"):
             return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
-        if path != main and parts.path.endswith(main):
-            return urlunsplit((parts.scheme, parts.netloc, parts.path[: -len(main)] + path, parts.query, ""))
+        if path != main:
+            for known in self.paths:
+                if parts.path.endswith(known):
+                    replaced = parts.path.removesuffix(known) + path
+                    return urlunsplit((parts.scheme, parts.netloc, replaced, parts.query, ""))
         return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+
+    def origin(self) -> str:
+        """Return the base address or whole URL that :meth:`address` builds on."""
+        return self.endpoint or self.host or ""
 
     def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
         """Raise for what the platform could never take.
@@ -229,6 +294,31 @@ class Backend:
     def but(self, **changes: Any) -> Self:
         """Return the same configuration with changes."""
         return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regional(Backend):
+    """A platform with data centres to choose from.
+
+    Args:
+        region: where the data is to stay: one of ``regions``; absent for the first.
+    """
+
+    region: str | None = option(doc="where the data is kept")
+
+    #: Name of a region = its base address; the first is the platform's default.
+    regions: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    def __post_init__(self) -> None:
+        if self.region is not None and self.region.lower() not in self.regions:
+            raise ConfigurationError(
+                f"{self.name} has no region {self.region!r}.{did_you_mean(self.region, self.regions)} "
+                f"It has: {', '.join(self.regions)}"
+            )
+        Backend.__post_init__(self)
+
+    def origin(self) -> str:
+        return self.endpoint or self.regions[(self.region or next(iter(self.regions))).lower()]
 
 
 def exchange(
@@ -350,3 +440,128 @@ def text_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
+
+
+def number(value: Any) -> int | float | None:
+    """Return a value as a JSON number, or ``None`` where it is none; a hit keeps exact decimals as text.
+
+    >>> number("12.50"), number("3"), number(True), number("three")
+    (12.5, 3, 1, None)
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int | float):
+        return value
+    try:
+        as_float = float(value)
+    except (TypeError, ValueError):
+        return None
+    if as_float != as_float or as_float in (float("inf"), float("-inf")):
+        return None
+    return int(as_float) if as_float.is_integer() and abs(as_float) < 2**53 else as_float
+
+
+def cut(text: str, *, chars: int = 0, octets: int = 0) -> str:
+    """Return a text that fits, cut between characters; 0 for no limit.
+
+    >>> cut("né", octets=2), cut("abc", chars=2)
+    ('n', 'ab')
+    """
+    if chars and len(text) > chars:
+        text = text[:chars]
+    if octets and len(text) * 4 > octets:
+        encoded = text.encode("utf-8", "replace")
+        if len(encoded) > octets:
+            text = encoded[:octets].decode("utf-8", "ignore")
+    return text
+
+
+def compact(value: Any) -> bytes:
+    """Return a value as JSON in UTF-8 without spaces."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate that came around the gate; one character is lost, not the hit
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def parsed(body: bytes) -> Any:
+    """Return a body's JSON, or ``None`` where it is none: other people's bytes never raise here."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def header(message: Request | Response, name: str) -> str | None:
+    """Return a header by name in any case."""
+    wanted = name.lower()
+    return next((value for key, value in message.headers.items() if key.lower() == wanted), None)
+
+
+def iso(seconds: float) -> str:
+    """Return a moment as RFC 3339 in UTC with milliseconds.
+
+    >>> iso(1767225600.25)
+    '2026-01-01T00:00:00.250Z'
+    """
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def language_tag(value: str | None) -> str | None:
+    """Return the first tag of an ``Accept-Language`` value.
+
+    >>> language_tag("de-CH,de;q=0.9"), language_tag("*")
+    ('de-CH', None)
+    """
+    tag = (value or "").split(",", 1)[0].split(";", 1)[0].strip()
+    return tag if tag and tag != "*" else None
+
+
+def pixels(screen: str | None) -> tuple[int, int] | None:
+    """Return the width and height of ``WIDTHxHEIGHT``, or ``None``.
+
+    >>> pixels("1920x1080"), pixels("wide")
+    ((1920, 1080), None)
+    """
+    width, cross, height = (screen or "").partition("x")
+    return (int(width), int(height)) if cross and width.isdecimal() and height.isdecimal() else None
+
+
+def digest(*parts: str, size: int = 8) -> str:
+    """Return texts as ``size`` bytes in hexadecimal: the same texts, the same digits.
+
+    >>> len(digest("a")), digest("a", "b") == digest("ab")
+    (16, False)
+    """
+    joined = "\x1f".join(parts).encode("utf-8", "replace")
+    return blake2b(joined, digest_size=size).hexdigest()
+
+
+def basic(user: str, password: str = "") -> str:
+    """Return the value of an ``Authorization`` header of the scheme Basic (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def folded(hit: Hit, *names: str) -> dict[str, Any]:
+    """Return a hit's properties with further common fields among them, for platforms that know properties only.
+
+    A property of the hit's own wins over a common field of the same name.
+    """
+    out: dict[str, Any] = {}
+    for name in names:
+        value = getattr(hit, name)
+        if value is not None:
+            out[name] = number(value) if name == "value" else value
+    if hit.properties:
+        out.update(hit.properties)
+    return out
+
+
+def unfolded(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Undo :func:`folded`: return common fields, ``properties`` among them."""
+    rest = dict(properties)
+    out = {name: rest.pop(name) for name in names if name in rest}
+    if rest:
+        out["properties"] = rest
+    return out

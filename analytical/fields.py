@@ -30,7 +30,7 @@ class Fields:
     ({'url': 'https://example.com'}, {'ni': 1})
     """
 
-    __slots__ = ("_by_native", "byte_limits", "common", "kinds", "limits")
+    __slots__ = ("_by_native", "_ceilings", "byte_limits", "common", "kinds", "limits")
 
     def __init__(
         self,
@@ -50,6 +50,9 @@ class Fields:
         self.limits = MappingProxyType(dict(limits))
         self.byte_limits = MappingProxyType(dict(byte_limits))
         self._by_native = {native: name for name, native in common.items()}
+        self._ceilings: dict[str, tuple[int, int]] = {
+            common.get(name, name): (limits.get(name, 0), byte_limits.get(name, 0)) for name in (*limits, *byte_limits)
+        }
 
     def lift(self, native: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Rename the native keys that have a common name; return them, and the rest as it is."""
@@ -73,6 +76,25 @@ class Fields:
         if hit.native:
             out.update(hit.native)
         return out
+
+    def fitted(self, native: dict[str, Any]) -> dict[str, Any]:
+        """Return native keys with every text cut, between characters, to the platform's limit for its key.
+
+        The gate has cut already what a call was given; this holds for hits from elsewhere, too.
+
+        >>> Fields(title="dt", byte_limits={"title": 2}).fitted({"dt": "né", "x": "long enough"})
+        {'dt': 'n', 'x': 'long enough'}
+        """
+        for key, (chars, octets) in self._ceilings.items():
+            value = native.get(key)
+            if type(value) is str:
+                if chars and len(value) > chars:
+                    value = native[key] = value[:chars]
+                if octets and len(value) * 4 > octets:
+                    encoded = value.encode("utf-8", "replace")
+                    if len(encoded) > octets:
+                        native[key] = encoded[:octets].decode("utf-8", "ignore")
+        return native
 
     def kind(self, key: str) -> Kind:
         """Return the kind of a native key; ``text`` where nothing is known of it."""
