@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
+from importlib import import_module
+from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -29,7 +32,9 @@ __all__ = [
     "GIF",
     "NO_BROWSER",
     "Backend",
+    "ConfigurationError",
     "Decoded",
+    "InvalidHit",
     "Parcel",
     "Regional",
     "basic",
@@ -85,9 +90,17 @@ class Decoded:
     findings: Sequence[str] = ()
 
 
-def option(default: Any = None, *, secret: bool = False, doc: str = "") -> Any:
-    """Declare an option of a backend; a secret one may be given as ``env:NAME`` or ``file:PATH`` and is never shown."""
-    return field(default=default, repr=not secret, metadata={"secret": secret, "doc": doc})
+def option(default: Any = None, *, secret: bool = False, load: str = "", doc: str = "") -> Any:
+    """Declare an option of a backend; a secret one may be given as ``env:NAME`` or ``file:PATH`` and is never shown.
+
+    Args:
+        default: the value when none is given.
+        secret: whether no log, error or page may show it.
+        load: a ``"package.module:function"`` that turns a path given as the option into its value, so that reading
+            files stays out of the backend.
+        doc: one line for people.
+    """
+    return field(default=default, repr=not secret, metadata={"secret": secret, "load": load, "doc": doc})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +163,9 @@ class Backend:
         for name, item in known.items():
             if item.metadata.get("secret") and isinstance(options.get(name), str):
                 options[name] = resolve(options[name], what=name)
+            if item.metadata.get("load") and isinstance(options.get(name), (str, PathLike)):
+                module, _, function = item.metadata["load"].partition(":")
+                options[name] = getattr(import_module(module), function)(options[name])
         return cls(id="" if id is None else str(id), **{k: v for k, v in options.items() if v is not None})
 
     def __post_init__(self) -> None:
@@ -224,7 +240,7 @@ class Backend:
         return None if response.ok else f"http {response.status}"
 
     def validate_requests(self, hits: Sequence[Hit], *, now: float) -> list[Request]:
-        """Return requests that ask the platform what it thinks of hits, recording nothing; none where it cannot be asked.
+        """Return requests that ask the platform what it thinks of hits, recording nothing; none where it has no ear.
 
         The shell carries them before the hits when the backend was told ``validate=True``, gives each answer to
         :meth:`findings`, and raises ``ValueError`` with what is found.
@@ -315,7 +331,7 @@ class Regional(Backend):
                 f"{self.name} has no region {self.region!r}.{did_you_mean(self.region, self.regions)} "
                 f"It has: {', '.join(self.regions)}"
             )
-        Backend.__post_init__(self)
+        super().__post_init__()
 
     def origin(self) -> str:
         return self.endpoint or self.regions[(self.region or next(iter(self.regions))).lower()]
@@ -456,7 +472,7 @@ def number(value: Any) -> int | float | None:
         as_float = float(value)
     except (TypeError, ValueError):
         return None
-    if as_float != as_float or as_float in (float("inf"), float("-inf")):
+    if not math.isfinite(as_float):
         return None
     return int(as_float) if as_float.is_integer() and abs(as_float) < 2**53 else as_float
 

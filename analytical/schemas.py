@@ -1,0 +1,70 @@
+"""Iglu schemas from a folder, to check self-describing data against before it is sent (extra ``schemas``).
+
+A folder is laid out as a registry is: ``VENDOR/NAME/jsonschema/1-0-0``, with or without ``schemas/`` before it and
+``.json`` behind it (https://docs.snowplow.io/docs/api-reference/iglu/common-architecture/schema-resolution/).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError, MissingExtra
+
+__all__ = ["Checker", "checker"]
+
+#: Takes a schema's URI and data; returns what is wrong in words that hold no data, or ``None``.
+Checker = Callable[[str, Any], str | None]
+
+
+def checker(folder: str | PathLike[str]) -> Checker:
+    """Return a function that checks data against the schemas of a folder.
+
+    A schema that is not in the folder is an error too: what cannot be checked is not sent.
+
+    Raises:
+        ConfigurationError: there is no such folder, or it holds no schema, or one that cannot be read.
+        MissingExtra: without the extra ``schemas``.
+    """
+    try:
+        from jsonschema import Draft4Validator
+        from jsonschema.exceptions import SchemaError, best_match
+    except ImportError:
+        raise MissingExtra("validate=", "schemas") from None
+    root = Path(folder)
+    if not root.is_dir():
+        raise ConfigurationError(f"validate={str(folder)!r}: no such folder; expected one with Iglu schemas")
+    validators: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        if path.parent.name != "jsonschema" or not path.is_file():
+            continue
+        vendor, name = path.parts[-4], path.parts[-3]
+        uri = f"iglu:{vendor}/{name}/jsonschema/{path.name.removesuffix('.json')}"
+        try:
+            schema = json.loads(path.read_text(encoding="utf-8"))
+            # The registry's own meta-schema is draft 4 and one key more; that key and its name are not for a validator.
+            schema = {key: value for key, value in schema.items() if key not in ("$schema", "self")}
+            Draft4Validator.check_schema(schema)
+        except (OSError, ValueError, AttributeError, SchemaError) as error:
+            raise ConfigurationError(f"{path}: no schema can be read from it ({type(error).__name__})") from None
+        validators[uri] = Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+    if not validators:
+        raise ConfigurationError(
+            f"validate={str(folder)!r}: no schema in it; expected files such as com.acme/thing/jsonschema/1-0-0"
+        )
+
+    def check(uri: str, data: Any) -> str | None:
+        validator = validators.get(uri)
+        if validator is None:
+            return "this schema is not in the folder given as validate="
+        error = best_match(validator.iter_errors(data))
+        if error is None:
+            return None
+        where = "/".join(str(step) for step in error.absolute_path) or "the data"
+        rule = error.validator_value if error.validator not in ("enum",) else "one of the allowed values"
+        return f"{where} breaks the rule {error.validator} ({str(rule)[:80]})"
+
+    return check
