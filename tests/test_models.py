@@ -1,0 +1,367 @@
+"""Providers by name, and the walk of one hit through a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import requests_mock as rm
+
+import analytical
+from analytical.context import RequestFacts, serving
+from analytical.errors import ConfigurationError, InvalidHit, Lost, Rejected, UnknownField, UnknownName, Unreachable
+from analytical.http import NoResponse, Request, Response
+from analytical.testing import FakeTransport, recording
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def plausible(**options: Any) -> analytical.Provider:
+    return analytical.Provider("plausible", "example.com", **{"transport": FakeTransport(), **options})
+
+
+def test_the_first_documented_call() -> None:
+    transport = FakeTransport()
+    site = analytical.Provider("matomo", 1, endpoint="https://stats.example.com/matomo.php", transport=transport)
+    assert site.pageview({"action_name": "Home", "url": "https://example.com/"})
+    assert site.pageview(title="Home", url="https://example.com/")
+    native, common = (decoded.fields for decoded in transport.decoded())
+    assert {k: native[k] for k in ("url", "title")} == {k: common[k] for k in ("url", "title")}
+    assert site.stats() == {
+        "accepted": 2, "delivered": 2, "unconfirmed": 0, "rejected": 0, "expired": 0, "dropped": 0, "pending": 0,
+        "withheld": 0,
+    }  # fmt: skip
+
+
+def test_keywords_win_over_native_keys_and_both_over_the_request() -> None:
+    transport = FakeTransport()
+    site = plausible(transport=transport, privacy="off")
+    facts = RequestFacts(url="https://example.com/context", referrer="https://ref.example/", user_agent=FIREFOX)
+    with serving(facts):
+        site.pageview({"url": "https://example.com/native"}, url="https://example.com/keyword")
+        site.pageview({"url": "https://example.com/native"})
+        site.pageview()
+    assert [d.fields["url"].rsplit("/", 1)[1] for d in transport.decoded()] == ["keyword", "native", "context"]
+    assert all(d.fields["referrer"] == "https://ref.example/" for d in transport.decoded())
+
+
+def test_none_means_absent() -> None:
+    with recording() as recorder:
+        plausible().pageview({"referrer": None}, url="https://example.com/", title=None, time=None)
+    assert recorder.hits[0].title is None
+    assert recorder.hits[0].referrer is None
+
+
+def test_an_event_by_name_or_by_native_keys() -> None:
+    with recording() as recorder:
+        site = plausible()
+        site.event("signup", url="https://example.com/")
+        site.event({"name": "signup", "url": "https://example.com/"})
+    assert [hit.name for hit in recorder.events] == ["signup", "signup"]
+    with pytest.raises(InvalidHit, match="twice"):
+        site.event("a", name="b")
+    with pytest.raises(InvalidHit, match="mapping of plausible's own keys"):
+        site.pageview(["url"])  # type: ignore[arg-type]
+
+
+def test_a_key_makes_the_same_hit_again() -> None:
+    with recording() as recorder:
+        for site in (plausible(), plausible()):
+            site.event("order", url="https://example.com/", key="order-1")
+            site.event("order", url="https://example.com/", key="order-2")
+    ids = [hit.id for hit in recorder.hits]
+    assert ids[0] == ids[2] != ids[1] == ids[3]
+    assert all(hit.keyed for hit in recorder.hits)
+
+
+def test_time_and_priority() -> None:
+    with recording() as recorder:
+        plausible().event("x", url="https://example.com/", time=datetime(2026, 1, 1, tzinfo=UTC), priority=2)
+    assert recorder.hits[0].time == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert recorder.hits[0].priority == 2
+    with pytest.raises(InvalidHit, match="priority"):
+        plausible().event("x", url="https://example.com/", priority="high")  # type: ignore[arg-type]
+
+
+def test_programming_mistakes_always_raise() -> None:
+    with pytest.raises(UnknownName, match='Did you mean "plausible"'):
+        analytical.Provider("plausibel", "x")
+    site = plausible()
+    with pytest.raises(UnknownField, match='Did you mean "title"'):
+        site.pageview(url="https://example.com/", titel="x")  # type: ignore[call-arg]
+    with pytest.raises(InvalidHit, match="needs url="):
+        site.pageview(title="x")
+    with pytest.raises(InvalidHit, match="no hit type"):
+        site.track_hit("transaction", {})
+    assert site.stats()["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"timeout": 0}, {"timeout": "3"}, {"timeout": True}, {"delivery": "backgruond"}, {"privacy": "sometimes"},
+        {"delivery": "inline", "spool": "x.db"}, {"endpoint": "example.com"},
+        {"transport": FakeTransport(), "session": requests.Session()}, {"delivery": object(), "spool": "x.db"},
+        {"asynchronously": True, "delivery": "inline"},
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_used(arguments: dict[str, Any]) -> None:
+    with pytest.raises((ConfigurationError, TypeError)):
+        analytical.Provider("plausible", "example.com", **arguments)
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    with pytest.raises(TypeError, match="token_auth"):
+        analytical.Provider("matomo", 1, endpoint="https://x.example", token_aut="x")
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "error"),
+    [
+        ([400], "rejected", Rejected),
+        ([500], "dropped", Unreachable),
+        ([NoResponse(reason="refused")], "dropped", Unreachable),
+        ([Response(status=202, headers={"x-plausible-dropped": "1"})], "rejected", Rejected),
+    ],
+)
+def test_the_worlds_failures_are_counted_and_raise_only_when_asked(answers: Any, state: str, error: Any) -> None:
+    quiet = plausible(transport=FakeTransport(answers))
+    assert quiet.pageview(url="https://example.com/") is False
+    assert quiet.stats()[state] == 1
+    assert quiet.stats()["pending"] == 0
+    loud = plausible(transport=FakeTransport(answers), fail_silently=False)
+    with pytest.raises(error):
+        loud.pageview(url="https://example.com/")
+
+
+def test_callbacks_inline_and_in_the_background() -> None:
+    told: list[Any] = []
+    arrived = threading.Event()
+    for delivery in ("inline", "background"):
+        for answers in ([202], [400]):
+            site = plausible(transport=FakeTransport(answers), delivery=delivery)
+            arrived.clear()
+            site.pageview(
+                url="https://example.com/",
+                on_success=lambda: (told.append("yes"), arrived.set()),
+                on_failure=lambda error: (told.append(type(error)), arrived.set()),
+            )
+            assert arrived.wait(5)
+    assert told == ["yes", Rejected, "yes", Rejected]
+
+
+def test_a_callback_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    site = plausible()
+
+    def fail() -> None:
+        raise RuntimeError("planted")
+
+    assert site.pageview(url="https://example.com/", on_success=fail)
+    assert site.ledger.notes()["callback_error"] == 1
+    assert "planted" not in caplog.text
+
+
+def test_explain_shows_what_would_leave_and_sends_nothing() -> None:
+    transport = FakeTransport()
+    site = analytical.Provider(
+        "matomo", 1, endpoint="https://stats.example.com", token_auth="a" * 32, transport=transport
+    )
+    shown = site.explain("pageview", url="https://example.com/?email=a@b.example", client_ip="12.34.56.78")
+    assert transport.requests == []
+    assert site.stats()["accepted"] == 0
+    text = shown[0].url + shown[0].body.decode()
+    assert "12.34.0.0" in text
+    assert "a" * 32 not in text
+    assert "b.example" not in text
+    receipts = {receipt.field: receipt for receipt in shown.receipts}
+    assert receipts["client_ip"].changed
+    assert site.explain("event", "signup", url="https://example.com/")
+
+
+def test_explain_says_why_nothing_would_leave() -> None:
+    site = plausible(privacy="strict")
+    with serving(RequestFacts(gpc=True)):
+        shown = site.explain("pageview", url="https://example.com/")
+    assert list(shown) == []
+    assert shown.withheld.startswith("withheld:")
+
+
+def test_what_the_gate_changes_is_said_once_without_the_value(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "analytical")
+    site = plausible()
+    for _ in range(3):
+        site.pageview(url="https://example.com/?email=planted", client_ip="12.34.56.78")
+    said = [record.getMessage() for record in caplog.records if "client_ip" in record.getMessage()]
+    assert len(said) == 1
+    assert "12.34" not in caplog.text
+    assert "planted" not in caplog.text
+
+
+def test_text_is_cut_to_the_platforms_limit_and_counted() -> None:
+    transport = FakeTransport()
+    site = analytical.Provider("matomo", 1, endpoint="https://stats.example.com", transport=transport)
+    site.pageview(url="https://example.com/", title="é" * 3000)
+    title = transport.decoded()[0].fields["title"]
+    assert 0 < len(title.encode()) <= 1024
+    assert set(title) == {"é"}
+    assert site.ledger.notes()["cut"] >= 1
+
+
+def test_a_requests_session_of_ones_own_is_used(requests_mock: rm.Mocker) -> None:
+    requests_mock.post("https://plausible.io/api/event", status_code=202, text="ok")
+    session = requests.Session()
+    session.headers["X-Mine"] = "yes"
+    site = analytical.Provider("plausible", "example.com", session=session)
+    assert site.pageview(url="https://example.com/", user_agent=FIREFOX)
+    assert requests_mock.last_request is not None
+    assert requests_mock.last_request.headers["X-Mine"] == "yes"
+    assert json.loads(requests_mock.last_request.text)["domain"] == "example.com"
+
+
+def test_requests_mock_sees_the_default_transport(requests_mock: rm.Mocker) -> None:
+    requests_mock.post("https://plausible.io/api/event", status_code=202)
+    assert analytical.Provider("plausible", "example.com").pageview(url="https://example.com/")
+    assert requests_mock.called
+
+
+def test_an_observer_is_told_and_cannot_break_anything() -> None:
+    class Watch:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+
+        def settled(self, to: str, hit: Any, state: str, reason: str = "") -> None:
+            self.seen.append(state)
+
+        def accepted(self, to: str, count: int = 1) -> None:
+            raise RuntimeError("planted")
+
+    watch = Watch()
+    site = plausible(observer=watch)
+    assert site.pageview(url="https://example.com/")
+    assert watch.seen == ["delivered"]
+    assert site.stats()["delivered"] == 1
+    assert site.ledger.notes()["observer_error"] == 1
+
+
+def test_with_and_flush_and_aflush() -> None:
+    transport = FakeTransport()
+    with plausible(transport=transport, delivery="background") as site:
+        assert site.pageview(url="https://example.com/")
+        assert site.flush(5)
+        assert asyncio.run(site.aflush(5))
+    assert transport.closed
+    assert site.stats()["delivered"] == 1
+
+    async def use() -> None:
+        async with plausible() as other:
+            other.pageview(url="https://example.com/")
+
+    asyncio.run(use())
+    assert "example.com" in repr(site)
+
+
+def test_only_a_sealed_hit_can_be_submitted() -> None:
+    with pytest.raises(InvalidHit, match="sealed"):
+        plausible().submit({"url": "x"})  # type: ignore[arg-type]
+
+
+def test_several_providers_and_one_that_fails() -> None:
+    good, bad = FakeTransport(), FakeTransport([NoResponse(reason="refused")])
+    sites = analytical.Providers(
+        [
+            plausible(transport=bad),
+            plausible(transport=good),
+            analytical.Provider("stdout", "x", transport=FakeTransport()),
+        ]
+    )
+    assert sites.pageview(url="https://example.com/") is False
+    assert sites.event("signup", url="https://example.com/") is False
+    assert len(good.requests) == 2
+    assert sites.flush(1)
+    assert asyncio.run(sites.aflush(1))
+    assert len(sites) == len(list(sites)) == len(sites.stats()) == 3
+    with sites:
+        pass
+    with pytest.raises(ConfigurationError, match="list of providers"):
+        analytical.Providers(["plausible"])  # type: ignore[list-item]
+
+
+def test_a_mistake_at_one_of_several_raises_after_the_others_were_served() -> None:
+    good = FakeTransport()
+    sites = analytical.Providers([plausible(), analytical.Provider("stdout", "x", transport=good)])
+    with pytest.raises(InvalidHit, match="needs url"):
+        sites.event("signup")
+    assert len(good.requests) == 1
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real package, installed by pip into a folder of its own."""
+    target = tmp_path_factory.mktemp("plugin")
+    source = Path(__file__).parent / "plugin"
+    copy = tmp_path_factory.mktemp("source") / "plugin"
+    import shutil
+
+    shutil.copytree(source, copy)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    yield target
+
+
+def test_a_plugin_of_another_package_works_by_name(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analytical.registry import PROVIDERS
+
+    monkeypatch.syspath_prepend(plugin)
+    transport = FakeTransport([200])
+    site = analytical.Provider("acme", "site-1", transport=transport)
+    assert site.pageview(url="https://example.com/?email=a@b.example", title="T")
+    assert json.loads(transport.requests[0].body) == {"site": "site-1", "page": "https://example.com/", "heading": "T"}
+    assert "acme" in PROVIDERS.names()
+    PROVIDERS._known.pop("acme", None)
+
+
+def test_lost_is_for_a_spool_that_is_full() -> None:
+    class Full:
+        def attach(self, route: Any) -> None: ...
+        def submit(self, to: str, hit: Any, *, done: Any = None) -> bool:
+            return False
+
+        def flush(self, timeout: Any = None) -> bool:
+            return True
+
+        def close(self, timeout: Any = None) -> None: ...
+
+    site = plausible(delivery=Full(), fail_silently=False)
+    with pytest.raises(Lost):
+        site.pageview(url="https://example.com/")
+
+
+def test_recording_calls_back_and_finds() -> None:
+    told: list[str] = []
+    with recording() as recorder:
+        site = plausible()
+        site.event("a", url="https://example.com/", on_success=lambda: told.append("a"))
+        assert recorder.of("event", name="a", to=site.to)
+        recorder.clear()
+        assert len(recorder) == 0
+    assert told == ["a"]
+
+
+def test_the_transport_may_answer_by_a_function() -> None:
+    def answer(request: Request) -> Response:
+        return Response(status=202 if request.url.startswith("https://plausible.io") else 500)
+
+    assert plausible(transport=FakeTransport([answer])).pageview(url="https://example.com/")
