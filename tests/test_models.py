@@ -339,9 +339,13 @@ def test_lost_is_for_a_spool_that_is_full() -> None:
         def submit(self, to: str, hit: Any, *, done: Any = None) -> bool:
             return False
 
-        def flush(self, timeout: Any = None) -> bool:
+        def stats(self, to: str) -> None:
+            return None
+
+        def flush(self, timeout: Any = None, *, to: str | None = None) -> bool:
             return True
 
+        def detach(self, to: str, timeout: Any = None) -> None: ...
         def close(self, timeout: Any = None) -> None: ...
 
     site = plausible(delivery=Full(), fail_silently=False)

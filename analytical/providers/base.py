@@ -24,6 +24,7 @@ from ..route import Route
 from ..transports import Transport
 from ..values import KEYWORDS, TEXTUAL, coerce, seconds, unknown_field
 from ..verdict import Verdict
+from .vocabulary import Vocabulary
 
 __all__ = ["Explanation", "Shell"]
 
@@ -52,7 +53,7 @@ class Explanation(list[Request]):
         self.withheld = withheld
 
 
-class Shell:
+class Shell(Vocabulary):
     """A destination: a backend, a gate before it and a delivery behind it.
 
     Args:
@@ -205,7 +206,8 @@ class Shell:
         The keys: ``accepted delivered unconfirmed rejected expired dropped pending``, where the first is always the
         sum of the others, and ``withheld`` for what the gate refused before that.
         """
-        return self.ledger.stats()
+        counts = self._delivery.stats(self.to)
+        return self.ledger.stats() if counts is None else {**counts, "withheld": self.ledger.stats()["withheld"]}
 
     def flush(self, timeout: float | None = 10.0) -> bool:
         """Wait until everything accepted has reached its end.
@@ -216,7 +218,7 @@ class Shell:
         Returns:
             Whether nothing is left.
         """
-        return self._delivery.flush(timeout)
+        return self._delivery.flush(timeout, to=self.to)
 
     async def aflush(self, timeout: float | None = 10.0) -> bool:
         """Wait as :meth:`flush` does, without holding up the event loop."""
@@ -224,7 +226,7 @@ class Shell:
 
     def close(self, timeout: float | None = 2.0) -> None:
         """Send what is left within ``timeout`` seconds and let go of threads, files and connections."""
-        self._delivery.close(timeout)
+        self._delivery.detach(self.to, timeout)
         self._transport.close()
 
     def __enter__(self) -> Self:
