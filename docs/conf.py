@@ -1,0 +1,31 @@
+"""Sphinx: furo, warnings are errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import analytical  # noqa: E402
+
+project = "analytical"
+author = "the analytical authors"
+copyright = "2018-2026, the analytical authors"
+release = version = analytical.__version__
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "provider_tables",
+    "policy_tables",
+]
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r".*")]
+html_theme = "furo"
+html_title = f"analytical {release}"
+html_static_path = ["_static"]
+exclude_patterns = ["_build", "_ext"]
