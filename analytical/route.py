@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from .hit import Hit
 from .observe import Observer
@@ -14,7 +14,7 @@ __all__ = ["Route", "Send"]
 
 
 class Send(Protocol):
-    """Carries hits to one destination and returns a verdict for each, in order; never raises for the world's failures."""
+    """Carries hits to one destination; returns a verdict for each, in order; never raises for the world's failures."""
 
     def __call__(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]: ...
 
@@ -40,6 +40,9 @@ class Route:
         max_age: seconds after which the platform would misdate a hit, so that it must expire; ``None`` for no limit.
         withdrawn: whether the visitor has taken back the consent since; asked again just before sending.
         dedupes: whether the platform itself counts a repeated id once.
+        ambiguous: what becomes of a hit whose body was sent and not answered, where the platform does not dedupe:
+            ``retry`` may count it twice, ``drop`` may not count it at all.
+        connections: how many requests may be under way at once; ``None`` for the driver's own number.
     """
 
     to: str
@@ -50,6 +53,8 @@ class Route:
     max_age: float | None = None
     withdrawn: Callable[[Hit], bool] = _never
     dedupes: bool = False
+    ambiguous: Literal["retry", "drop"] = "retry"
+    connections: int | None = None
 
     def __repr__(self) -> str:
         return f"<Route {self.to}>"

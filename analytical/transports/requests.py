@@ -284,16 +284,16 @@ def _classified(error: Exception, *, known: bool, sent: bool) -> NoResponse:
 
     if has(urllib3.exceptions.NameResolutionError, socket.gaierror):
         return NoResponse(reason="dns")
-    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
-        return NoResponse(reason="timeout")
     if has(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         return NoResponse(reason="tls", sent=sent)
     if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return NoResponse(reason="proxy", sent=sent)
     if has(ConnectionRefusedError):
         return NoResponse(reason="refused")
-    if has(urllib3.exceptions.NewConnectionError):
+    if has(urllib3.exceptions.NewConnectionError):  # a kind of ConnectTimeoutError, so it is asked first
         return NoResponse(reason="unreachable")
+    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+        return NoResponse(reason="timeout")
     if known:
         maybe = sent
     else:
