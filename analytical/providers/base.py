@@ -17,7 +17,7 @@ from ..context import RequestFacts, current
 from ..delivery import Delivery
 from ..errors import DeliveryError, InvalidHit, Lost, Rejected, Unreachable
 from ..hit import Hit, HitFields, key_id, new_id
-from ..http import NoResponse, Request
+from ..http import NoResponse, Request, Response
 from ..observe import Ledger, Observer
 from ..privacy.policy import Note, Policy, Receipt
 from ..route import Route
@@ -93,6 +93,10 @@ class Shell(Vocabulary):
         self._background = background
         self._scope = f"{backend.name}:{backend.id}"
         self._told: set[tuple[str, str]] = set()
+        # Only a backend that was told validate=True has requests to make; asking it for none costs nothing later.
+        self._validates = type(backend).validate_requests is not Backend.validate_requests and bool(
+            getattr(backend, "validate", False)
+        )
         delivery.attach(
             Route(
                 to=to,
@@ -266,7 +270,21 @@ class Shell(Vocabulary):
             self._tell(notes)
         if hit is None:
             return False
+        if self._validates:
+            self._validate(hit)
         return self.submit(hit, on_success, on_failure)
+
+    def _validate(self, hit: Hit) -> None:
+        found: list[str] = []
+        for request in self.backend.validate_requests([hit], now=time.time()):
+            answer = self._transport.send(request, timeout=self._timeout)
+            if isinstance(answer, Response):
+                found += self.backend.findings(answer)
+            else:
+                # Not asking the validation server is no verdict on the hit; it is sent, and the failure counted.
+                self._observer.noted(self.to, "validation_unreachable")
+        if found:
+            raise InvalidHit(f"{self.backend.title} finds: {'; '.join(found)}")
 
     def submit(self, hit: Hit, on_success: OnSuccess | None = None, on_failure: OnFailure | None = None) -> bool:
         """Hand over a sealed hit; the result and the errors are those of :meth:`pageview`."""
