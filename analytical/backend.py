@@ -21,7 +21,7 @@ import msgspec
 
 from .errors import ConfigurationError, InvalidHit, did_you_mean
 from .fields import Fields
-from .hit import Hit
+from .hit import DATA_FIELDS, Hit
 from .http import NoResponse, Request, Response
 from .retry import RETRYABLE_STATUSES, retry_after
 from .secrets import resolve
@@ -35,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "Decoded",
     "InvalidHit",
+    "Lines",
     "Parcel",
     "Regional",
     "basic",
@@ -335,6 +336,73 @@ class Regional(Backend):
 
     def origin(self) -> str:
         return self.endpoint or self.regions[(self.region or next(iter(self.regions))).lower()]
+
+
+_IDENTITY: Any = {name: name for name in DATA_FIELDS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines(Backend):
+    """What a file and the standard output have in common: every hit is a line of JSON in the common names."""
+
+    docs: ClassVar[str] = "https://github.com/ndjson/ndjson-spec"
+    fields: ClassVar[Fields] = Fields(**_IDENTITY)
+    kinds: ClassVar[frozenset[str]] = frozenset(
+        {
+            "pageview",
+            "event",
+            "screenview",
+            "transaction",
+            "item",
+            "social",
+            "exception",
+            "timing",
+            "identify",
+            "search",
+        }
+    )
+    max_batch: ClassVar[int] = 1_000
+    max_bytes: ClassVar[int] = 4_000_000
+
+    def destination(self) -> str:
+        """Return the URL that the local transport writes to."""
+        raise NotImplementedError
+
+    def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
+        lines = [compact(hit.to_dict()) + b"\n" for hit in hits]
+        url = self.destination()
+        return [
+            Parcel(
+                Request(
+                    url=url, headers={"Content-Type": "application/x-ndjson"}, body=b"".join(lines[i] for i in run)
+                ),
+                tuple(run),
+            )
+            for run in packed([len(line) for line in lines], count=self.max_batch, size=self.max_bytes, between=0)
+        ]
+
+    @classmethod
+    def claims(cls, request: Request) -> bool:
+        return urlsplit(request.url).scheme == cls.name
+
+    @classmethod
+    def decode(cls, request: Request) -> list[Decoded]:
+        decoded = []
+        for line in request.body.splitlines():
+            data = parsed(line)
+            if not isinstance(data, dict):
+                decoded.append(Decoded(kind="pageview", findings=["a line is no JSON object"]))
+                continue
+            known = {key: value for key, value in data.items() if key in DATA_FIELDS}
+            findings = [f"{key} is missing" for key in ("id", "kind", "time") if key not in data]
+            decoded.append(
+                Decoded(kind=str(data.get("kind", "pageview")), fields=known, native=data, findings=findings)
+            )
+        return decoded
+
+    @classmethod
+    def answer(cls, request: Request, decoded: Sequence[Decoded]) -> Response:
+        return Response(status=200)
 
 
 def exchange(

@@ -77,9 +77,7 @@ class Plausible(Backend):
     paths: ClassVar[tuple[str, ...]] = ("/api/event",)
     # Events are dated at receipt, so a late one would be counted in the wrong hour, or as another day's visitor.
     max_age: ClassVar[float | None] = 300.0
-    remark: ClassVar[str] = (
-        "Cannot be back-dated; needs the visitor's browser and address, and drops robots with a 202."
-    )
+    remark: ClassVar[str] = "Cannot be back-dated; needs the visitor's browser and address, and drops robots at 202."
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,7 +137,7 @@ class Plausible(Backend):
         if not isinstance(body, dict):
             return [Decoded(kind="pageview", findings=["the body is no JSON object"])]
         short = {"n": "name", "u": "url", "d": "domain", "r": "referrer", "p": "props", "m": "props", "$": "revenue"}
-        native = {short.get(key, key): value for key, value in body.items()}
+        native: dict[str, Any] = {short.get(str(key)) or str(key): value for key, value in body.items()}
         for name in ("User-Agent", "X-Forwarded-For"):
             if header(request, name):
                 native[name] = header(request, name)
@@ -174,7 +172,7 @@ def _in_header(value: Any) -> str:
 
 
 def _props(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return properties the platform keeps: at most 30 scalars; what is nested becomes JSON, since lists are dropped."""
+    """Return properties the platform keeps: at most 30 scalars; what is nested becomes JSON, as lists are dropped."""
     out: dict[str, Any] = {}
     for key, value in list(props.items())[:MOST_PROPS]:
         plain = compact(value).decode() if isinstance(value, dict | list) else value
