@@ -38,15 +38,19 @@ class RequestsTransport:
     Args:
         timeout: seconds for a whole exchange: name resolution, connecting, a dripping answer.
         session: a caller's own session, used exactly as it is: its proxies, certificates, adapters, hooks. Without
-            one, a session that obeys the proxy variables of the environment, and nothing else of it.
+            one, a session that obeys the proxy and certificate variables of the environment, and nothing else of it.
+        max_answer: bytes of an answer that are read; a report may be longer than any answer to a hit.
 
     The exchange runs in a thread that can be left behind, because neither name resolution nor a caller's session
     can be interrupted. One that was left behind may still arrive, so it counts as sent unless it is known not
     to have come that far.
     """
 
-    def __init__(self, *, timeout: float = 3.0, session: requests.Session | None = None) -> None:
+    def __init__(
+        self, *, timeout: float = 3.0, session: requests.Session | None = None, max_answer: int = MAX_ANSWER
+    ) -> None:
         self.timeout = timeout
+        self.max_answer = max_answer
         self._given = session
         self._session: requests.Session | None = session
         self._pid = os.getpid()
@@ -59,6 +63,7 @@ class RequestsTransport:
             return NoResponse(reason="timeout")
         session = self._own_session()
         exchange = _Exchange(session, request, time.monotonic() + limit, ours=self._given is None)
+        exchange.max_answer = self.max_answer
         ended, answer = self._threads.run(exchange.run, limit)
         if ended:
             found: Response | NoResponse = answer
@@ -132,6 +137,8 @@ def _new_session() -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # An Authorization header out of ~/.netrc would go to analytics platforms; proxies from the environment stay.
     session.auth = _no_auth
+    # requests reads REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE by itself, but not the name that OpenSSL gave it.
+    session.verify = os.environ.get("SSL_CERT_FILE") or True
     session.headers.clear()
     session.headers.update({"User-Agent": "analytical", "Accept": "*/*"})
     return session
@@ -145,6 +152,7 @@ class _Exchange:
         self._request = request
         self._deadline = deadline
         self._ours = ours
+        self.max_answer = MAX_ANSWER
         self._stage = "start"
         self._socket: socket.socket | None = None
         self._cut = False
@@ -190,8 +198,8 @@ class _Exchange:
             body = bytearray()
             for chunk in answer.iter_content(16_384):
                 body += chunk
-                if len(body) >= MAX_ANSWER:
-                    del body[MAX_ANSWER:]
+                if len(body) >= self.max_answer:
+                    del body[self.max_answer :]
                     break
                 if self._cut or time.monotonic() > self._deadline:
                     return NoResponse(reason="timeout", sent=True)
