@@ -34,6 +34,10 @@ log = logging.getLogger("analytical")
 OnSuccess = Callable[[], object]
 OnFailure = Callable[[Exception], object]
 
+#: How many different things one provider says of its gate: the names of native keys are the caller's.
+_TOLD = 256
+#: Stands for a kind that the platform does not have, or whose needs only the backend can tell: always missing.
+_UNKNOWN = ("",)
 #: The facts of a request that fill a draft's gaps.
 _FILLS = ("url", "referrer", "client_ip", "user_agent", "language", "route")
 
@@ -92,11 +96,14 @@ class Shell(Vocabulary):
         self._timeout = timeout
         self._background = background
         self._scope = f"{backend.name}:{backend.id}"
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[Note] = set()
         # Only a backend that was told validate=True has requests to make; asking it for none costs nothing later.
         self._validates = type(backend).validate_requests is not Backend.validate_requests and bool(
             getattr(backend, "validate", False)
         )
+        # Where a backend says itself what is missing, it is asked for every hit; else its table is read here, quickly.
+        plain = type(backend).missing is Backend.missing
+        self._required = {kind: backend.required.get(kind, ()) for kind in backend.kinds} if plain else {}
         delivery.attach(
             Route(
                 to=to,
@@ -325,70 +332,75 @@ class Shell(Vocabulary):
         facts: RequestFacts | None,
         notes: list[Note],
     ) -> dict[str, Any]:
-        def note(what: str) -> None:
-            notes.append(Note(what, name, "value"))
-
-        draft: dict[str, Any] = {}
+        draft: dict[str, Any] = {"kind": kind, "time": time.time(), "id": ""}
         if facts is not None:
             for name in _FILLS:
                 value = getattr(facts, name)
                 if value is not None:
                     draft[name] = value
-        native: dict[str, Any] = {}
-        if params:
-            if not isinstance(params, Mapping):
-                raise InvalidHit(
-                    f"the first argument is a mapping of {self.backend.name}'s own keys; got <{type(params).__name__}>"
-                )
-            lifted, rest = self.backend.lift(params)
-            for name, value in lifted.items():
-                plain = None if value is None else coerce(name, value, note)
-                if plain is not None:
-                    draft[name] = plain
-            for key, value in rest.items():
-                name = str(key)
-                plain = coerce(name, value, note) if name not in KEYWORDS else coerce(f"{name} (native)", value, note)
-                if plain is not None:
-                    native[name] = plain
-        moment: float | None = None
-        identity: str | None = None
+        if params is not None:
+            self._lift(params, draft, notes)
         for name, value in fields.items():
-            if value is None:
-                continue
-            if type(value) is str and name in TEXTUAL and value.isascii() and len(value) < 65_536:
+            # Nearly everything is short plain text under a common name: that way is kept short.
+            if type(value) is str and name in TEXTUAL and len(value) < 4096 and value.isascii():
                 draft[name] = value
-            elif name == "time":
-                moment = seconds(value)
-            elif name == "key":
-                identity = key_id(str(coerce("key", value, note)), self._scope)
-            elif name == "priority":
-                if not isinstance(value, int):
-                    raise InvalidHit(f"priority={value!r}: expected a whole number; 0 is what may be dropped first")
-                draft[name] = value
-            elif name not in KEYWORDS:
-                raise unknown_field(name)
-            else:
-                plain = coerce(name, value, note)
-                if plain is not None:
-                    draft[name] = plain
-        if native:
-            draft["native"] = native
-        self.backend.refuse(kind, draft)
-        draft["kind"] = kind
-        draft["time"] = time.time() if moment is None else moment
-        if identity is None:
+            elif value is not None:
+                self._take(name, value, draft, notes)
+        for name in self._required.get(kind, _UNKNOWN):
+            if not draft.get(name):
+                self.backend.refuse(kind, draft)
+                break
+        if not draft["id"]:
             draft["id"] = new_id()
-        else:
-            draft["id"] = identity
-            draft["keyed"] = True
         return draft
 
+    def _lift(self, params: Mapping[str, Any], draft: dict[str, Any], notes: list[Note]) -> None:
+        if not isinstance(params, Mapping):
+            raise InvalidHit(
+                f"the first argument is a mapping of {self.backend.name}'s own keys; got <{type(params).__name__}>"
+            )
+        lifted, rest = self.backend.lift(params)
+        for name, value in lifted.items():
+            plain = None if value is None else coerce(name, value, _noter(notes, name))
+            if plain is not None:
+                draft[name] = plain
+        native: dict[str, Any] = {}
+        for key, value in rest.items():
+            name = str(key)
+            # A native key may be spelled like a common name and mean something else; it is checked as a native one.
+            checked = name if name not in KEYWORDS else f"{name} (native)"
+            plain = coerce(checked, value, _noter(notes, name))
+            if plain is not None:
+                native[name] = plain
+        if native:
+            draft["native"] = native
+
+    def _take(self, name: str, value: Any, draft: dict[str, Any], notes: list[Note]) -> None:
+        if name not in KEYWORDS:
+            raise unknown_field(name)
+        if name == "time":
+            draft["time"] = seconds(value)
+        elif name == "key":
+            draft["id"] = key_id(str(coerce("key", value, _noter(notes, name))), self._scope)
+            draft["keyed"] = True
+        elif name == "priority":
+            if not isinstance(value, int):
+                raise InvalidHit(f"priority={value!r}: expected a whole number; 0 is what may be dropped first")
+            draft[name] = value
+        else:
+            plain = coerce(name, value, _noter(notes, name))
+            if plain is not None:
+                draft[name] = plain
+
     def _tell(self, notes: Sequence[Note]) -> None:
-        for what, field, rule in notes:
+        for note in notes:
+            if note in self._told:
+                continue
+            what, field, rule = note
             if what in ("changed", "removed"):
-                if (field, rule) not in self._told:
-                    # Once per provider and rule, so that nobody wonders where a query parameter went.
-                    self._told.add((field, rule))
+                # Once per provider and rule, so that nobody wonders where a query parameter went.
+                if len(self._told) < _TOLD:
+                    self._told.add(note)
                     log.info(
                         "%s: the privacy rule %r %s %s; choose with privacy=%r, privacy='off' or Policy.careful(…)",
                         self.to,
@@ -412,6 +424,10 @@ class Shell(Vocabulary):
         except StopIteration as finished:
             verdicts: list[Verdict] = finished.value
             return verdicts
+
+
+def _noter(notes: list[Note], name: str) -> Callable[[str], None]:
+    return lambda what: notes.append(Note(what, name, "value"))
 
 
 def _error(to: str, state: str, reason: str) -> DeliveryError:
