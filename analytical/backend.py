@@ -45,6 +45,7 @@ __all__ = [
     "exchange",
     "folded",
     "header",
+    "header_text",
     "iso",
     "language_tag",
     "number",
@@ -371,15 +372,12 @@ class Lines(Backend):
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         lines = [compact(hit.to_dict()) + b"\n" for hit in hits]
         url = self.destination()
-        return [
-            Parcel(
-                Request(
-                    url=url, headers={"Content-Type": "application/x-ndjson"}, body=b"".join(lines[i] for i in run)
-                ),
-                tuple(run),
-            )
-            for run in packed([len(line) for line in lines], count=self.max_batch, size=self.max_bytes, between=0)
-        ]
+        parcels = []
+        for run in packed([len(line) for line in lines], count=self.max_batch, size=self.max_bytes, between=0):
+            body = b"".join(lines[i] for i in run)
+            request = Request(url=url, headers={"Content-Type": "application/x-ndjson"}, body=body)
+            parcels.append(Parcel(request, tuple(run)))
+        return parcels
 
     @classmethod
     def claims(cls, request: Request) -> bool:
@@ -580,6 +578,11 @@ def header(message: Request | Response, name: str) -> str | None:
     """Return a header by name in any case."""
     wanted = name.lower()
     return next((value for key, value in message.headers.items() if key.lower() == wanted), None)
+
+
+def header_text(value: Any) -> str:
+    """Return a value as one line of ASCII, fit for a header: a line break in a header is another header."""
+    return "".join(c for c in str(value or "") if c.isprintable() and c.isascii())
 
 
 def iso(seconds: float) -> str:

@@ -5,8 +5,8 @@ https://github.com/ndjson/ndjson-spec
 
 from __future__ import annotations
 
-import os.path
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
@@ -42,7 +42,7 @@ class File(Lines):
 
     def destination(self) -> str:
         query = {"rotate": size_of(self.rotate), "keep": self.keep} if size_of(self.rotate) else {}
-        path = quote(os.path.abspath(os.path.expanduser(self.id)))
+        path = quote(str(Path(self.id).expanduser().absolute()))
         return f"file://{path}?{urlencode(query)}" if query else f"file://{path}"
 
 

@@ -21,6 +21,7 @@ from ..backend import (
     cut,
     folded,
     header,
+    header_text,
     number,
     option,
     parsed,
@@ -100,16 +101,21 @@ class Plausible(Backend):
         return super().interpret(response, hits, now=now)
 
     def probe(self) -> Request | None:
-        request = self._request(Hit(id="probe", kind="pageview", time=0.0))
-        return Request(url=request.url, headers={**request.headers, "X-Debug-Request": "true"}, body=request.body)
+        # Answers with the address it saw, and stores nothing.
+        page = {"name": "pageview", "url": self._home(), "domain": self.id}
+        headers = {"Content-Type": "application/json", "User-Agent": NO_BROWSER, "X-Debug-Request": "true"}
+        return Request(url=self.address(), headers=headers, body=compact(page))
+
+    def _home(self) -> str:
+        return f"https://{self.id.split(',')[0].strip()}/"
 
     def _request(self, hit: Hit) -> Request:
         native = self.lowered(hit)
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": _in_header(native.pop("User-Agent", None)) or NO_BROWSER,
+            "User-Agent": header_text(native.pop("User-Agent", None)) or NO_BROWSER,
         }
-        address = _in_header(native.pop("X-Forwarded-For", None))
+        address = header_text(native.pop("X-Forwarded-For", None))
         if address:
             headers["X-Forwarded-For"] = address
         props = native.pop("props", None)
@@ -121,7 +127,7 @@ class Plausible(Backend):
             props = {**folded(hit, "value", "currency"), **props}
         props = {**{name: getattr(hit, name) for name in _FOLDED if getattr(hit, name) is not None}, **props}
         native["name"] = native.get("name") if hit.kind == "event" else "pageview"
-        native.setdefault("url", f"https://{self.id.split(',')[0].strip()}/")
+        native.setdefault("url", self._home())
         native.setdefault("domain", self.id)
         if self.hash_mode:
             native.setdefault("hashMode", 1)
@@ -164,11 +170,6 @@ class Plausible(Backend):
         if errors:
             return Response(status=400, headers={"content-type": "application/json"}, body=compact({"errors": errors}))
         return Response(status=202, headers={"content-type": "text/plain"}, body=b"ok")
-
-
-def _in_header(value: Any) -> str:
-    # A line break in a header is another header.
-    return "".join(c for c in str(value or "") if c.isprintable()).encode("ascii", "ignore").decode()
 
 
 def _props(props: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ..backend import (
     cut,
     folded,
     header,
+    header_text,
     language_tag,
     number,
     option,
@@ -93,8 +94,8 @@ class Umami(Backend):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _UUID.match(self.id):
-            raise ConfigurationError(f"{self.id!r} is no Umami website id; expected a UUID, as the settings show it")
+        if not self.id.strip():
+            raise ConfigurationError("umami needs the website's id, a UUID that its settings show")
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         items = [self._item(hit) for hit in hits]
@@ -207,7 +208,7 @@ class Umami(Backend):
 
 def _request(url: str, body: bytes, payload: Mapping[str, Any]) -> Request:
     # Older servers read the header only; a batch shares it, so there each payload names its own browser.
-    browser = "".join(c for c in str(payload["userAgent"]) if c.isprintable() and c.isascii())
+    browser = header_text(payload["userAgent"])
     return Request(
         url=url, headers={"Content-Type": "application/json", "User-Agent": browser or NO_BROWSER}, body=body
     )
