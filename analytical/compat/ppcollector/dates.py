@@ -12,9 +12,16 @@ from .errors import CollectorError
 
 __all__ = [
     "FREQUENCIES",
+    "a_day_ago",
+    "a_month_ago",
+    "a_week_ago",
+    "an_hour_ago",
     "parse",
     "period_range",
+    "start_of_month",
+    "start_of_week",
     "time_span",
+    "to_date",
     "to_datetime",
     "to_utc",
 ]
@@ -158,35 +165,61 @@ def period_range(start: date | None, end: date | None, frequency: str) -> Iterat
         CollectorError: no such frequency, or the end lies before the start.
     """
     span = time_span(frequency)
-    today = date.today()
-    latest = {"day": _days(today, -1), "week": _days(today, -7), "month": _month_before(today)}[span]
-    first, last = _date(start), _date(end)
+    latest = {"day": a_day_ago, "week": a_week_ago, "month": a_month_ago}[span]()
+    first, last = to_date(start), to_date(end)
     first = first or last or latest
     last = last or latest
     if first > last:
         raise CollectorError(f"the start {first} lies after the end {last}; give --start and --end in order")
-    first = {"day": first, "week": _days(first, -first.weekday()), "month": first.replace(day=1)}[span]
+    if span == "week":
+        first = start_of_week(first)
+    elif span == "month":
+        first = start_of_month(first)
     return _periods(first, last, span)
+
+
+def to_date(value: date | None) -> date | None:
+    """Return the day of an instant."""
+    return value.date() if isinstance(value, datetime) else value
+
+
+def a_day_ago() -> date:
+    """Return yesterday."""
+    return date.today() - timedelta(days=1)
+
+
+def a_week_ago() -> date:
+    """Return the day seven days before today."""
+    return date.today() - timedelta(days=7)
+
+
+def a_month_ago() -> date:
+    """Return this day of last month, or the last day of last month."""
+    today = date.today()
+    last = start_of_month(today) - timedelta(days=1)
+    return last.replace(day=min(today.day, last.day))
+
+
+def an_hour_ago() -> datetime:
+    """Return the local time an hour before now."""
+    return datetime.now() - timedelta(hours=1)
+
+
+def start_of_month(day: date) -> date:
+    """Return the first day of a month."""
+    return day.replace(day=1)
+
+
+def start_of_week(day: date) -> date:
+    """Return the Monday of a week."""
+    return day - timedelta(days=day.weekday())
 
 
 def _periods(first: date, last: date, span: str) -> Iterator[tuple[date, date]]:
     while first <= last:
         if span == "month":
-            after = _days(first, 32).replace(day=1)
+            after = start_of_month(first + timedelta(days=32))
         else:
-            after = _days(first, 1 if span == "day" else 7)
-        yield first, _days(after, -1)
+            after = first + timedelta(days=1 if span == "day" else 7)
+        yield first, after - timedelta(days=1)
         first = after
-
-
-def _date(value: date | None) -> date | None:
-    return value.date() if isinstance(value, datetime) else value
-
-
-def _days(day: date, count: int) -> date:
-    return day + timedelta(days=count)
-
-
-def _month_before(day: date) -> date:
-    last = _days(day.replace(day=1), -1)
-    return last.replace(day=min(day.day, last.day))

@@ -359,7 +359,8 @@ def _missing(name: str, kind: str) -> str:
     bare = _bare(name)
     goal = _GOAL.match(bare)
     if goal is not None:
-        return f'{kind} {bare} (say which key event it was: "events": {{"goal{goal[1]}": "<event>"}} in the credentials file)'
+        event = f'"events": {{"goal{goal[1]}": "<event>"}}'
+        return f"{kind} {bare} (say which key event it was: {event} in the credentials file)"
     return f'{kind} {bare} (if you have one, say so: "{kind}s": {{"{bare}": "<name in GA4>"}} in the credentials file)'
 
 

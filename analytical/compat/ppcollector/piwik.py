@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ...collect.source import Refusal, json_of
+from ...collect.protocol import Refusal, json_of
 from ...errors import SourceError
 from ...http import Response
 from . import python2

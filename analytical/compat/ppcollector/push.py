@@ -11,9 +11,11 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from ...collect.source import Refusal, json_of, refusal_by_status
+from ...collect.protocol import Refusal, json_of, refusal_by_status
+from ...collect.sinks.backdrop import GZIP_ABOVE, fault_of
 from ...errors import SinkError, SourceError
 from ...http import MASK, Request, Response, mask
 from ...secrets import resolve
@@ -24,9 +26,6 @@ from .web import USER_AGENT, open_session
 __all__ = ["CollectorAPI", "DataSet", "Pusher", "get_config"]
 
 log = logging.getLogger("analytical.compat.ppcollector")
-
-#: A body of more characters than this is compressed.
-_COMPRESSED_FROM = 2048
 
 
 class DataSet:
@@ -119,6 +118,7 @@ class DataSet:
         self, method: str, data: Any, failure: str, params: Mapping[str, Any] | None = None, path: str = ""
     ) -> Any:
         url = self.base_url + path
+        _warn_of_faults(data)
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT, "Govuk-Request-Id": "Not-Set"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -130,7 +130,7 @@ class DataSet:
         if self.dry_run:
             self._show(method, url, headers, data)
             return None
-        if len(body) > _COMPRESSED_FROM:
+        if len(body) > GZIP_ABOVE:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, mtime=0)
         hidden = (self._token,) if self._token else ()
@@ -226,6 +226,14 @@ def get_config(collector_slug: str, performanceplatform: Mapping[str, Any]) -> d
         "entrypoint": found["entry_point"],
         "token": provider.get("slug") if isinstance(provider, dict) else None,
     }
+
+
+def _warn_of_faults(data: Any) -> None:
+    for record in data if isinstance(data, list) else [data] if isinstance(data, Mapping) else []:
+        fault = fault_of({key: value for key, value in record.items() if not isinstance(value, datetime)})
+        if fault:
+            log.warning('a Backdrop server will refuse a record: %s, by "mappings" of the query file', fault)
+            return
 
 
 def _refusal(response: Response, now: float) -> Refusal | None:

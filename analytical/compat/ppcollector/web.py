@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from ...collect.protocol import Refusal, refusal_by_status
 from ...collect.session import Answer, Session
-from ...collect.source import Refusal, refusal_by_status
 from ...errors import SourceError
 from ...http import Response
 from ...secrets import resolve
 from .errors import BadFile
 
-__all__ = ["USER_AGENT", "Reply", "credential", "differs", "get", "open_session", "patient", "post", "secret"]
+__all__ = [
+    "USER_AGENT",
+    "Reply",
+    "ask",
+    "credential",
+    "differs",
+    "exceptions",
+    "get",
+    "open_session",
+    "patient",
+    "post",
+    "secret",
+]
 
 #: What the original's client called itself; data sets see no change.
 USER_AGENT = "Performance Platform Client 0.11.5"
+
+T = TypeVar("T")
 
 log = logging.getLogger("analytical.compat.ppcollector")
 _said: set[str] = set()
@@ -63,6 +77,14 @@ def secret(credentials: Mapping[str, Any], name: str) -> str:
     return resolve(credential(credentials, name), what=name)
 
 
+class exceptions:  # noqa: N801  collectors write requests_with_backoff.exceptions.HTTPError
+    """The exceptions that collectors catch."""
+
+    HTTPError = SourceError
+    RequestException = SourceError
+    ConnectionError = SourceError
+
+
 class Reply:
     """A good answer, with the attributes that code written for ``requests`` reads."""
 
@@ -100,7 +122,7 @@ def _request(method: str, url: str, options: Mapping[str, Any]) -> Reply:
         return Reply(session.request(method, url, **known, judge=patient))
 
 
-def ask(call: Callable[[], Answer], what: str) -> Answer:
+def ask(call: Callable[[], T], what: str) -> T:
     """Make a request, and say what it was for where it fails.
 
     Raises:

@@ -1,0 +1,65 @@
+"""One event in the protocol's keys, on its way to an emitter."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["Payload", "PayloadDict", "PayloadDictList"]
+
+PayloadDict = dict[str, Any]
+PayloadDictList = list[PayloadDict]
+
+
+class Payload:
+    """Names and values; what is empty is left out.
+
+    Args:
+        dict_: values to begin with, taken as they are.
+    """
+
+    __slots__ = ("nv_pairs",)
+
+    def __init__(self, dict_: Mapping[str, Any] | None = None) -> None:
+        self.nv_pairs: PayloadDict = dict(dict_) if dict_ else {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a value, unless it is ``None`` or the empty text."""
+        if value is not None and value != "":
+            self.nv_pairs[name] = value
+
+    def add_dict(self, dict_: Mapping[str, Any], base64: bool = False) -> None:
+        """Add several; ``base64`` has no meaning here and never had."""
+        for name, value in dict_.items():
+            self.add(name, value)
+
+    def add_json(
+        self,
+        dict_: Mapping[str, Any] | None,
+        encode_base64: bool,
+        type_when_encoded: str,
+        type_when_not_encoded: str,
+        json_encoder: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """Add a container as JSON text, or as that in base64, under the name that goes with it.
+
+        Args:
+            dict_: the container; nothing is added where it is empty.
+            encode_base64: whether to encode it.
+            type_when_encoded: ``ue_px`` or ``cx``.
+            type_when_not_encoded: ``ue_pr`` or ``co``.
+            json_encoder: turns what JSON does not know into what it knows.
+        """
+        if not dict_:
+            return
+        text = json.dumps(dict_, ensure_ascii=False, default=json_encoder)
+        if encode_base64:
+            self.nv_pairs[type_when_encoded] = urlsafe_b64encode(text.encode("utf-8")).decode("ascii")
+        else:
+            self.nv_pairs[type_when_not_encoded] = text
+
+    def get(self) -> PayloadDict:
+        """Return the names and values."""
+        return self.nv_pairs

@@ -1,0 +1,614 @@
+"""The tracker: builds events and hands them to one or more emitters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, Self
+
+from ... import __version__
+from ...hit import new_id
+from . import contracts
+from ._scope import Scoped
+from .events import Event, PagePing, PageView, ScreenView, SelfDescribing, StructuredEvent, entities
+from .payload import Payload
+from .self_describing_json import SelfDescribingJson
+from .subject import DEFAULT_PLATFORM, Subject, Subjective
+from .timestamp import DeviceTimestamp, Timestamp, TrueTimestamp, milliseconds
+
+__all__ = ["VERSION", "DeviceTimestamp", "Timestamp", "Tracker", "TrueTimestamp"]
+
+#: What the protocol calls the tracker's version (``tv``).
+VERSION = f"py-analytical-{__version__}"
+
+_SCHEMA = "iglu:com.snowplowanalytics.snowplow/{}/jsonschema/{}"
+
+Context = Sequence[SelfDescribingJson] | None
+Tstamp = float | Timestamp | None
+
+_OLD = ("emitters", "subject", "namespace", "app_id", "encode_base64")
+_NEW = ("namespace", "emitters", "subject", "app_id", "encode_base64", "json_encoder")
+_UNSET: Any = object()
+
+
+class Tracker(Subjective):
+    """Builds events and hands them to emitters.
+
+    Both generations' forms work: ``Tracker(emitters, subject, namespace, app_id, encode_base64)`` and
+    ``Tracker(namespace, emitters, subject, app_id, encode_base64, json_encoder)``; the first is told from the second
+    by its first argument, which is no text.
+
+    Args:
+        emitters: an emitter, or a list of at least one: anything with ``input(payload)``.
+        subject: whom the events are about; a new :class:`Subject` by default.
+        namespace: the tracker's name (``tna``).
+        app_id: the application's id (``aid``).
+        encode_base64: whether containers travel as base64.
+        json_encoder: turns what JSON does not know into what it knows.
+        validate: a folder of Iglu schemas to check data against before it goes to the emitters (extra ``schemas``).
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        namespace: str | None = _UNSET,
+        emitters: Any = _UNSET,
+        subject: Subject | None = _UNSET,
+        app_id: str | None = _UNSET,
+        encode_base64: bool = _UNSET,
+        json_encoder: Callable[[Any], Any] | None = None,
+        validate: str | PathLike[str] | Callable[[str, Any], str | None] | None = None,
+    ) -> None:
+        named = {"namespace": namespace, "emitters": emitters, "subject": subject, "app_id": app_id}
+        named["encode_base64"] = encode_base64
+        given = {name: value for name, value in named.items() if value is not _UNSET}
+        # Only the newer form begins with a text; with the emitters named, the first argument can be nothing else.
+        order = _NEW if args and (isinstance(args[0], str) or "emitters" in given) else _OLD
+        if len(args) > len(order):
+            raise TypeError(f"Tracker() takes {len(order)} positional arguments: {', '.join(order)}")
+        for name, value in zip(order, args, strict=False):
+            if name in given:
+                raise TypeError(f"Tracker() was given {name} twice")
+            if name == "json_encoder":
+                json_encoder = value
+            else:
+                given[name] = value
+        if "emitters" not in given:
+            raise TypeError("Tracker() needs an emitter: Tracker(Emitter('collector.example.com'))")
+        emitters = given["emitters"]
+        self.emitters: list[Any] = list(emitters) if isinstance(emitters, (list, tuple)) else [emitters]
+        if not self.emitters:
+            raise ValueError("emitters: expected at least one emitter, got an empty list")
+        for emitter in self.emitters:
+            _can_input(emitter)
+        contracts.text("namespace", given.get("namespace"), optional=True)
+        contracts.text("app_id", given.get("app_id"), optional=True)
+        self._subject: Scoped[Subject | None] = Scoped(given.get("subject") or Subject())
+        self.encode_base64 = bool(given.get("encode_base64", True))
+        self.json_encoder = json_encoder
+        self.standard_nv_pairs = {"tv": VERSION, "tna": given.get("namespace"), "aid": given.get("app_id")}
+        self._standard = {name: value for name, value in self.standard_nv_pairs.items() if value}
+        if isinstance(validate, (str, PathLike)):
+            from ...schemas import checker
+
+            validate = checker(validate)
+        self._validate = validate
+
+    # -- whom it is about
+
+    @property
+    def subject(self) -> Subject | None:
+        """Whom the events are about, here: another thread or task may have set another."""
+        return self._subject.get()
+
+    @subject.setter
+    def subject(self, subject: Subject | None) -> None:
+        self._subject.set(subject)
+
+    def set_subject(self, subject: Subject | None) -> Self:
+        """Set whom the next events are about: where the tracker was made, for all; in another thread, for that one."""
+        self._subject.set(subject)
+        return self
+
+    def _set(self, name: str, value: Any) -> Self:
+        subject = self._subject.get()
+        if subject is None:
+            subject = Subject()
+            self._subject.set(subject)
+        subject._set(name, value)
+        return self
+
+    # -- emitters
+
+    def add_emitter(self, emitter: Any) -> Self:
+        """Hand the next events to one more emitter."""
+        _can_input(emitter)
+        self.emitters.append(emitter)
+        return self
+
+    addEmitter = add_emitter  # noqa: N815 - the name in the documentation of 0.8
+
+    def flush(self, is_async: bool = False, *, asynchronous: bool | None = None) -> Self:
+        """Send what the emitters hold.
+
+        Args:
+            is_async: whether to return before it is sent. ``flush()`` and ``flush(False)`` wait.
+            asynchronous: the older name of the same.
+        """
+        wait = not (is_async if asynchronous is None else asynchronous)
+        for emitter in self.emitters:
+            flush = getattr(emitter, "sync_flush" if wait else "flush", None)
+            if flush is not None:
+                flush()
+        return self
+
+    def get_namespace(self) -> str | None:
+        """Return the tracker's name."""
+        return self.standard_nv_pairs["tna"]
+
+    @staticmethod
+    def get_uuid() -> str:
+        """Return a random UUID."""
+        return new_id()
+
+    @staticmethod
+    def get_timestamp(tstamp: Tstamp = None) -> int:
+        """Return a moment, or this one, in whole milliseconds since 1970."""
+        if isinstance(tstamp, Timestamp):
+            return tstamp.value
+        return int(time.time() * 1000) if tstamp is None else milliseconds("tstamp", tstamp)
+
+    # -- tracking
+
+    def track(self, event: Event) -> str | None:
+        """Hand an event to the emitters and return its id."""
+        if not isinstance(event, Event):
+            raise TypeError(f"event: expected an event such as PageView(…), got {type(event).__name__}")
+        return self._emit(self.complete_payload(event).nv_pairs)
+
+    def complete_payload(self, event: Event) -> Payload:
+        """Return an event as it would be handed to the emitters."""
+        if self._validate is not None:
+            self._check(self._validate, event)
+        payload = event.build_payload(self.encode_base64, self.json_encoder, self._subject.get())
+        pairs = payload.nv_pairs
+        pairs.setdefault("p", DEFAULT_PLATFORM)
+        pairs["eid"] = new_id()
+        if "dtm" not in pairs:
+            pairs["dtm"] = int(time.time() * 1000)
+        pairs.update(self._standard)
+        return payload
+
+    def _emit(self, pairs: dict[str, Any]) -> str | None:
+        failed: Exception | None = None
+        for emitter in self.emitters:
+            try:
+                emitter.input(dict(pairs))
+            except Exception as error:  # noqa: BLE001 - one that fails must not touch the others; raised below
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        found: str | None = pairs.get("eid")
+        return found
+
+    def _check(self, validate: Callable[[str, Any], str | None], event: Event) -> None:
+        described = event.described()
+        for part in [*event.context, *([described] if described is not None else [])]:
+            pair = part.to_json()
+            wrong = validate(pair["schema"], pair["data"])
+            if wrong:
+                raise ValueError(f"data of {pair['schema']}: {wrong}")
+
+    def _said(self, event: Event, context: Context, tstamp: Tstamp, event_subject: Subject | None) -> Self:
+        if tstamp is None and isinstance(context, (int, float, Timestamp)):
+            # The documentation's own example counts one None too few before the time.
+            context, tstamp = None, context
+        if context is not None:
+            event._context = entities(context)
+        if event_subject is not None:
+            event.event_subject = event_subject
+        if isinstance(tstamp, Timestamp):
+            event.payload.nv_pairs[tstamp.ts_type] = tstamp.value
+        elif tstamp is not None:
+            event.payload.nv_pairs["dtm"] = event.payload.nv_pairs["ttm"] = milliseconds("tstamp", tstamp)
+        self._emit(self.complete_payload(event).nv_pairs)
+        return self
+
+    def track_page_view(
+        self,
+        page_url: str,
+        page_title: str | None = None,
+        referrer: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a page was viewed.
+
+        Args:
+            page_url: the page's address, not empty.
+            page_title: its title.
+            referrer: the address of the page before.
+            context: what the event was about: a list of :class:`SelfDescribingJson`.
+            tstamp: when it happened, in milliseconds since 1970 (``dtm`` and ``ttm``), or a :class:`TrueTimestamp`
+                (``ttm``), or a :class:`DeviceTimestamp` (``dtm``).
+            event_subject: whom this one event is about.
+        """
+        return self._said(PageView(page_url, page_title, referrer), context, tstamp, event_subject)
+
+    def track_page_ping(
+        self,
+        page_url: str,
+        page_title: str | None = None,
+        referrer: str | None = None,
+        min_x: int | None = None,
+        max_x: int | None = None,
+        min_y: int | None = None,
+        max_y: int | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a page is still being read: the least and greatest scroll offsets since the last ping, in pixels.
+
+        The other arguments are those of :meth:`track_page_view`.
+        """
+        ping = PagePing(page_url, page_title, referrer, min_x, max_x, min_y, max_y)
+        return self._said(ping, context, tstamp, event_subject)
+
+    def track_screen_view(
+        self,
+        name: str | None = None,
+        id_: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a screen was shown (``…snowplow/screen_view/jsonschema/1-0-0``): a name, an id, or both."""
+        contracts.text("name", name, optional=True)
+        contracts.text("id_", id_, optional=True)
+        if name is None and id_ is None and contracts.contracts_enabled():
+            raise ValueError("name, id_: expected at least one of them, got neither")
+        data = {"name": name, "id": id_}
+        return self._described("screen_view", "1-0-0", data, context, tstamp, event_subject)
+
+    def track_mobile_screen_view(
+        self,
+        name: str,
+        id_: str | None = None,
+        type: str | None = None,
+        previous_name: str | None = None,
+        previous_id: str | None = None,
+        previous_type: str | None = None,
+        transition_type: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a screen of a mobile application was shown; without an id it gets one. See :class:`ScreenView`."""
+        view = ScreenView(
+            id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type
+        )
+        return self._said(view, context, tstamp, event_subject)
+
+    def track_struct_event(
+        self,
+        category: str,
+        action: str,
+        label: str | None = None,
+        property_: str | None = None,
+        value: float | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track an event of up to five parts; category and action are not empty, the value is a number.
+
+        The other arguments are those of :meth:`track_page_view`.
+        """
+        event = StructuredEvent(category, action, label, property_, value)
+        return self._said(event, context, tstamp, event_subject)
+
+    def track_self_describing_event(
+        self,
+        event_json: SelfDescribingJson,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track an event that a schema describes. The other arguments are those of :meth:`track_page_view`."""
+        return self._said(SelfDescribing(event_json), context, tstamp, event_subject)
+
+    track_unstruct_event = track_self_describing_event
+
+    def track_link_click(
+        self,
+        target_url: str,
+        element_id: str | None = None,
+        element_classes: Sequence[str] | None = None,
+        element_target: str | None = None,
+        element_content: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track a click on a link (``…snowplow/link_click/jsonschema/1-0-1``)."""
+        contracts.text("target_url", target_url, empty=False)
+        contracts.text("element_id", element_id, optional=True)
+        contracts.texts("element_classes", element_classes, optional=True)
+        contracts.text("element_target", element_target, optional=True)
+        contracts.text("element_content", element_content, optional=True)
+        data = {"targetUrl": target_url, "elementId": element_id, "elementClasses": element_classes}
+        data |= {"elementTarget": element_target, "elementContent": element_content}
+        return self._described("link_click", "1-0-1", data, context, tstamp, event_subject)
+
+    def track_add_to_cart(
+        self,
+        sku: str,
+        quantity: int,
+        name: str | None = None,
+        category: str | None = None,
+        unit_price: float | None = None,
+        currency: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that something was put into a cart (``…snowplow/add_to_cart/jsonschema/1-0-0``)."""
+        data = _cart(sku, quantity, name, category, unit_price, currency)
+        return self._described("add_to_cart", "1-0-0", data, context, tstamp, event_subject)
+
+    def track_remove_from_cart(
+        self,
+        sku: str,
+        quantity: int,
+        name: str | None = None,
+        category: str | None = None,
+        unit_price: float | None = None,
+        currency: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that something was taken out of a cart (``…snowplow/remove_from_cart/jsonschema/1-0-0``)."""
+        data = _cart(sku, quantity, name, category, unit_price, currency)
+        return self._described("remove_from_cart", "1-0-0", data, context, tstamp, event_subject)
+
+    def track_form_change(
+        self,
+        form_id: str,
+        element_id: str | None,
+        node_name: str,
+        value: str | None,
+        type_: str | None = None,
+        element_classes: Sequence[str] | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a form's field was changed (``…snowplow/change_form/jsonschema/1-0-0``).
+
+        Args:
+            form_id: the form's ``id``, not empty.
+            element_id: the field's ``id``.
+            node_name: ``INPUT``, ``TEXTAREA`` or ``SELECT``.
+            value: what stands in it now.
+            type_: the type of an input: ``text``, ``email`` …
+            element_classes: the field's classes.
+            context: see :meth:`track_page_view`.
+            tstamp: see :meth:`track_page_view`.
+            event_subject: see :meth:`track_page_view`.
+        """
+        contracts.text("form_id", form_id, empty=False)
+        contracts.text("element_id", element_id, optional=True)
+        contracts.node_name("node_name", node_name)
+        contracts.text("value", value, optional=True)
+        contracts.input_type("type_", type_)
+        contracts.texts("element_classes", element_classes, optional=True)
+        # The schema demands the first four, and an id that is text.
+        data = {"formId": form_id, "elementId": element_id or "", "nodeName": node_name, "value": value}
+        if type_ is not None:
+            data["type"] = type_.lower()
+        if element_classes is not None:
+            data["elementClasses"] = list(element_classes)
+        return self._described("change_form", "1-0-0", data, context, tstamp, event_subject, keep=("value",))
+
+    def track_form_submit(
+        self,
+        form_id: str,
+        form_classes: Sequence[str] | None = None,
+        elements: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track that a form was sent (``…snowplow/submit_form/jsonschema/1-0-0``).
+
+        Args:
+            form_id: the form's ``id``, not empty.
+            form_classes: its classes.
+            elements: mappings of ``name``, ``value``, ``nodeName`` and, if known, ``type``; one alone will do.
+            context: see :meth:`track_page_view`.
+            tstamp: see :meth:`track_page_view`.
+            event_subject: see :meth:`track_page_view`.
+        """
+        contracts.text("form_id", form_id, empty=False)
+        contracts.texts("form_classes", form_classes, optional=True)
+        whole = [elements] if isinstance(elements, Mapping) else list(elements or ())
+        for position, element in enumerate(whole):
+            contracts.form_element(f"elements[{position}]", element)
+        data = {"formId": form_id, "formClasses": form_classes, "elements": [dict(one) for one in whole] or None}
+        return self._described("submit_form", "1-0-0", data, context, tstamp, event_subject)
+
+    def track_site_search(
+        self,
+        terms: Sequence[str],
+        filters: Mapping[str, str | bool] | None = None,
+        total_results: int | None = None,
+        page_results: int | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track a search on the site (``…snowplow/site_search/jsonschema/1-0-0``).
+
+        Args:
+            terms: the words searched for, at least one.
+            filters: names to text, or to yes and no.
+            total_results: how many were found.
+            page_results: how many the first page shows.
+            context: see :meth:`track_page_view`.
+            tstamp: see :meth:`track_page_view`.
+            event_subject: see :meth:`track_page_view`.
+        """
+        contracts.texts("terms", terms, least=1)
+        if filters is not None and contracts.contracts_enabled():
+            if not isinstance(filters, Mapping):
+                raise TypeError(f"filters: expected a mapping, got {type(filters).__name__}")
+            for name, value in filters.items():
+                if not isinstance(value, (str, bool)):
+                    raise TypeError(f"filters[{name!r}]: expected text or a yes or no, got {type(value).__name__}")
+        contracts.whole("total_results", total_results, least=0, optional=True)
+        contracts.whole("page_results", page_results, least=0, optional=True)
+        data = {"terms": terms, "filters": filters, "totalResults": total_results, "pageResults": page_results}
+        return self._described("site_search", "1-0-0", data, context, tstamp, event_subject)
+
+    def track_ecommerce_transaction_item(
+        self,
+        order_id: str,
+        sku: str,
+        price: float,
+        quantity: int,
+        name: str | None = None,
+        category: str | None = None,
+        currency: str | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track one line of an order."""
+        contracts.text("order_id", order_id, empty=False)
+        contracts.text("sku", sku, empty=False)
+        contracts.number("price", price)
+        contracts.whole("quantity", quantity)
+        contracts.text("name", name, optional=True)
+        contracts.text("category", category, optional=True)
+        contracts.text("currency", currency, optional=True)
+        event = Event({"e": "ti"})
+        event.payload.add_dict(
+            {"ti_id": order_id, "ti_sk": sku, "ti_nm": name, "ti_ca": category, "ti_pr": price, "ti_qu": quantity}
+        )
+        event.payload.add("ti_cu", currency)
+        return self._said(event, context, tstamp, event_subject)
+
+    def track_ecommerce_transaction(
+        self,
+        order_id: str,
+        total_value: float,
+        affiliation: str | None = None,
+        tax_value: float | None = None,
+        shipping: float | None = None,
+        city: str | None = None,
+        state: str | None = None,
+        country: str | None = None,
+        currency: str | None = None,
+        items: Sequence[Mapping[str, Any]] | None = None,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Track an order, and each of its items as an event of its own with the same order, currency and time.
+
+        Args:
+            order_id: the order's id, not empty.
+            total_value: its value.
+            affiliation: the shop.
+            tax_value: the tax in it.
+            shipping: the cost of delivery.
+            city: where it goes.
+            state: where it goes.
+            country: where it goes.
+            currency: ISO 4217.
+            items: mappings of ``sku``, ``price``, ``quantity``, ``name``, ``category``, ``context``. They are not
+                changed. An item without a context has the order's.
+            context: see :meth:`track_page_view`.
+            tstamp: see :meth:`track_page_view`.
+            event_subject: see :meth:`track_page_view`.
+        """
+        contracts.text("order_id", order_id, empty=False)
+        contracts.number("total_value", total_value)
+        contracts.number("tax_value", tax_value, optional=True)
+        contracts.number("shipping", shipping, optional=True)
+        for name, value in (("affiliation", affiliation), ("city", city), ("state", state)):
+            contracts.text(name, value, optional=True)
+        contracts.text("country", country, optional=True)
+        contracts.text("currency", currency, optional=True)
+        lines = [_line(position, item) for position, item in enumerate(items or ())]
+        event = Event({"e": "tr"})
+        event.payload.add_dict(
+            {"tr_id": order_id, "tr_tt": total_value, "tr_af": affiliation, "tr_tx": tax_value, "tr_sh": shipping}
+        )
+        event.payload.add_dict({"tr_ci": city, "tr_st": state, "tr_co": country, "tr_cu": currency})
+        moment = tstamp if isinstance(tstamp, Timestamp) else self.get_timestamp(tstamp)
+        if tstamp is None:
+            event.payload.nv_pairs["dtm"] = moment
+        self._said(event, context, tstamp, event_subject)
+        for line in lines:
+            about = line.pop("context", None) or context
+            self.track_ecommerce_transaction_item(
+                order_id, **line, currency=currency, context=about, tstamp=moment, event_subject=event_subject
+            )
+        return self
+
+    def _described(
+        self,
+        name: str,
+        version: str,
+        data: Mapping[str, Any],
+        context: Context,
+        tstamp: Tstamp,
+        event_subject: Subject | None,
+        *,
+        keep: tuple[str, ...] = (),
+    ) -> Self:
+        given = {key: value for key, value in data.items() if value is not None or key in keep}
+        event = SelfDescribing(SelfDescribingJson(_SCHEMA.format(name, version), given))
+        return self._said(event, context, tstamp, event_subject)
+
+    def __repr__(self) -> str:
+        return f"<Tracker {self.get_namespace() or ''} {len(self.emitters)} emitters>"
+
+
+def _can_input(emitter: Any) -> None:
+    if not callable(getattr(emitter, "input", None)):
+        raise TypeError(f"emitters: expected something with input(payload), got {type(emitter).__name__}")
+
+
+def _cart(
+    sku: str, quantity: int, name: str | None, category: str | None, unit_price: float | None, currency: str | None
+) -> dict[str, Any]:
+    contracts.text("sku", sku, empty=False)
+    contracts.whole("quantity", quantity)
+    contracts.text("name", name, optional=True)
+    contracts.text("category", category, optional=True)
+    contracts.number("unit_price", unit_price, optional=True)
+    contracts.text("currency", currency, optional=True)
+    found = {"sku": sku, "quantity": quantity, "name": name, "category": category}
+    return {**found, "unitPrice": unit_price, "currency": currency}
+
+
+_LINE = frozenset({"sku", "price", "quantity", "name", "category", "context"})
+_IGNORED = frozenset({"order_id", "currency", "tstamp", "event_subject"})  # what 1.x writes into the caller's mappings
+
+
+def _line(position: int, item: Any) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        raise TypeError(f"items[{position}]: expected a mapping, got {type(item).__name__}")
+    unknown = sorted(set(item) - _LINE - _IGNORED)
+    if unknown:
+        raise ValueError(f"items[{position}]: {unknown[0]!r} is no part of an item; known: {', '.join(sorted(_LINE))}")
+    for name in ("sku", "price", "quantity"):
+        if name not in item:
+            raise ValueError(f"items[{position}]: expected {name!r}, got {', '.join(sorted(item))}")
+    return {name: value for name, value in item.items() if name in _LINE}
