@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .privacy.address import anonymize_ip_address
-    from .privacy.browser import anonymize_user_agent
-    from .privacy.browser import reduce_user_agent
+    from .privacy.browser import anonymize_user_agent, reduce_user_agent
     from .privacy.text import scrub_text
     from .privacy.url import scrub_url
     from .privacy.visitor import generate_client_id

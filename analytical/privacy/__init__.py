@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .policy import Facts, Note, Policy, Receipt, Rule
+from .consent import Facts
+from .policy import Note, Policy, Receipt
+from .rule import Rule
 
 __all__ = ["Facts", "Note", "Policy", "Receipt", "Rule"]

@@ -9,38 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from os import urandom
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from ..errors import ConfigurationError, did_you_mean
 from ..fields import Fields
 from ..hit import COMMON, Hit, Kind
-from . import url as urls
-from .address import anonymize_ip_address, keep_bits
-from .text import denied_key, find, scrub_properties, scrub_text, shorten
+from . import levels
+from .address import keep_bits
+from .consent import Facts, decide
+from .rule import Rule
+from .url import with_route
+from .words import denied_key
 
 __all__ = ["Facts", "Note", "Policy", "Receipt", "Rule"]
 
 #: What a user may say of a kind: keep it as it is given, remove it, or a function of the value.
 Choice = Callable[[Any], Any] | Literal["keep", "drop", "off"] | None
-
-
-class Facts(Protocol):
-    """What is known of the visitor's will; the context of a request satisfies it."""
-
-    @property
-    def dnt(self) -> bool | None:
-        """Whether the browser sent ``DNT: 1``."""
-
-    @property
-    def gpc(self) -> bool | None:
-        """Whether the browser sent ``Sec-GPC: 1``."""
-
-    @property
-    def opted_out(self) -> bool | None:
-        """Whether the visitor has opted out at this site; ``None`` where nobody asked."""
 
 
 class Note(NamedTuple):
@@ -66,63 +51,8 @@ Withhold = Callable[[Mapping[str, Any], Facts | None], str | None]
 #: Returns a reason to end a hit, or ``None``.
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
-#: The longest text that is worth remembering, and how many of each.
-_MEMO_CHARS = 512
-_MEMO_SIZE = 2048
 _KEPT_PLANS = 64
 _KEPT_KEYS = 512
-
-
-class Rule:
-    """A function of a datum, with a name and a sentence for people.
-
-    It remembers its answers: a value that it left unchanged as it is, any other under a keyed hash of it, so that no
-    memory holds what the rule takes out. Both memories are bounded.
-
-    Args:
-        name: what notes and logs call it.
-        apply: value to value, or to ``None``, which removes the datum.
-        says: one sentence for a data-protection officer.
-        remember: whether the answer depends on the value alone.
-    """
-
-    __slots__ = ("_changed", "_key", "apply", "name", "remember", "same", "says")
-
-    def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
-        self.name = name
-        self.apply = apply
-        self.says = says
-        self.remember = remember
-        self.same: set[Any] = set()
-        self._changed: dict[bytes, Any] = {}
-        self._key = b""
-
-    def __call__(self, value: Any) -> Any:
-        if not self.remember or type(value) is not str or len(value) > _MEMO_CHARS:
-            return self.apply(shorten(value) if type(value) is str else value)
-        if value in self.same:
-            return value
-        key = self._key
-        if not key:
-            key = self._key = urandom(32)
-        digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
-        try:
-            return self._changed[digest]
-        except KeyError:
-            pass
-        out = self.apply(value)
-        if out == value:
-            if len(self.same) >= _MEMO_SIZE:
-                self.same.clear()
-            self.same.add(value)
-        else:
-            if len(self._changed) >= _MEMO_SIZE:
-                self._changed.clear()
-            self._changed[digest] = out
-        return out
-
-    def __repr__(self) -> str:
-        return f"<Rule {self.name}>"
 
 
 # A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the field's name.
@@ -232,8 +162,8 @@ class Policy:
                 screen number plain``) = a function of the value, ``"keep"`` or ``"drop"`` (or ``None``). ``ip`` also
                 takes the bits to keep, of an IPv4 or of both (``24``, ``(24, 48)``). Further keywords:
                 ``query_allow``, names of query parameters to keep; ``deny_keys``, further property keys whose pairs
-                are removed; ``withhold``, further reasons to send nothing; ``consent``, a function of the draft and
-                the facts that is asked where the visitor said nothing; ``dnt=False``, ``gpc=False`` to ignore a signal.
+                are removed; ``withhold``, further reasons to send nothing; ``consent``, a function of the facts
+                that is asked where the visitor said nothing; ``dnt=False``, ``gpc=False`` to ignore a signal.
 
         Raises:
             ConfigurationError: an unknown keyword, or a value that it does not take.
@@ -410,7 +340,7 @@ def _apply(rule: Rule, name: str, value: Any, notes: list[Note]) -> Any:
 
 
 def _apply_route(url: str, route: Any, notes: list[Note]) -> str:
-    templated = urls.with_route(url, route) if isinstance(route, str) else url
+    templated = with_route(url, route) if isinstance(route, str) else url
     if templated != url:
         notes.append(Note("changed", "url", "route"))
     return templated
@@ -462,7 +392,6 @@ def _says_withhold(withhold: tuple[Withhold, ...]) -> str:
     return f"Withheld: {'; '.join(getattr(one, '__doc__', None) or 'a rule of this application' for one in withhold)}"
 
 
-_DEFAULT_QUERY = urls.QUERY_ALLOW
 _OPTIONS = ("query_allow", "deny_keys", "withhold", "consent", "dnt", "gpc")
 
 
@@ -477,9 +406,9 @@ def _build(name: str, *, strict: bool, changes: Mapping[str, Any]) -> Policy:
     deny = frozenset(key.lower() for key in _names("deny_keys", changes.get("deny_keys", ())))
 
     def denied(key: str) -> bool:
-        return key.lower() in deny or denied_key(key)
+        return key.lower() in deny or denied_key(key, strict=strict)
 
-    rules: dict[Kind, Callable[[Any], Any]] = dict(_ready(strict, allow, denied))
+    rules: dict[Kind, Callable[[Any], Any]] = dict(levels.rules(strict=strict, query_allow=allow, denied=denied))
     for kind in _KINDS:
         if kind in changes:
             rule = _chosen(kind, changes[kind])
@@ -491,7 +420,7 @@ def _build(name: str, *, strict: bool, changes: Mapping[str, Any]) -> Policy:
     withhold = (extra,) if callable(extra) else tuple(extra)
     consent = changes.get("consent")
     if consent is not None and not callable(consent):
-        raise ConfigurationError("consent= takes a function of the draft and the facts that answers yes, no or None")
+        raise ConfigurationError("consent= takes a function of the request's facts that answers yes, no or None")
     decide = _consent(consent, dnt=changes.get("dnt", True), gpc=changes.get("gpc", True))
     return Policy(name, rules, (decide, *withhold), strict, denied)
 
@@ -530,95 +459,14 @@ def _drop(value: Any) -> None:
     return None
 
 
-def _text_only(function: Callable[[str], Any]) -> Callable[[Any], Any]:
-    def rule(value: Any) -> Any:
-        return function(value) if isinstance(value, str) else None
+def _consent(ask: Callable[[Any], bool | None] | None, *, dnt: bool, gpc: bool) -> Withhold:
+    def withheld(draft: Mapping[str, Any], facts: Facts | None) -> str | None:
+        if facts is None and ask is None:
+            given = draft.get("consent")
+            return None if given is None else decide(None, given=given)
+        return decide(facts, ask=ask, dnt=dnt, gpc=gpc, given=draft.get("consent"))
 
-    return rule
-
-
-def _consent(ask: Callable[[Any, Any], bool | None] | None, *, dnt: bool, gpc: bool) -> Withhold:
-    def decide(draft: Mapping[str, Any], facts: Facts | None) -> str | None:
-        if facts is not None:
-            if facts.opted_out:
-                return "opted_out"
-            if dnt and facts.dnt:
-                return "dnt"
-            if gpc and facts.gpc:
-                return "gpc"
-        if ask is not None and ask(draft, facts) is False:
-            return "consent"
-        return None
-
-    decide.__doc__ = "the visitor opted out, sent DNT: 1 or Sec-GPC: 1, or the application says no"
-    return decide
-
-
-def _ready(strict: bool, allow: frozenset[str], denied: Callable[[str], bool]) -> Mapping[Kind, Rule]:
-    def text(value: Any) -> Any:
-        return scrub_text(value, strict=strict)
-
-    def loose(value: Any) -> Any:
-        # An undeclared native key can hold a number: one that reads as an identifier is one.
-        if isinstance(value, str):
-            return text(value)
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, int | float):
-            return value if scrub_text(str(value), strict=strict) == str(value) else None
-        return scrub_properties(value, strict=strict, denied=denied)
-
-    def opaque(value: Any) -> Any:
-        if isinstance(value, str):
-            return value if not find(value) else None
-        return value if isinstance(value, int) else None
-
-    def number(value: Any) -> Any:
-        if isinstance(value, int | float):
-            return value
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return None
-        return value
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, str):
-            return value if not find(value) else None
-        if isinstance(value, Mapping | list):
-            return scrub_properties(value, strict=strict, denied=denied)
-        return value
-
-    def browser(value: str) -> str | None:
-        from .browser import anonymize_user_agent, reduce_user_agent
-
-        return reduce_user_agent(value) if strict else anonymize_user_agent(value)
-
-    def page(value: str) -> str | None:
-        return urls.scrub_url(value, strict=strict, query_allow=allow)
-
-    def referrer(value: str) -> str | None:
-        return urls.origin(value) if strict else urls.scrub_url(value, query_allow=allow)
-
-    def properties(value: Any) -> Any:
-        return scrub_properties(value, strict=strict, denied=denied)
-
-    def of(name: str, function: Callable[[Any], Any], says: str, *, remember: bool = True) -> Rule:
-        return Rule(name, function, says, remember=remember)
-
-    ready: dict[Kind, Rule] = {
-        "ip": of("mask-address", _text_only(anonymize_ip_address), "x", remember=False),
-        "user_agent": of("browser", _text_only(browser), "x"),
-        "url": of("scrub-url", _text_only(page), "x"),
-        "referrer": of("scrub-referrer", _text_only(referrer), "x"),
-        "text": of("scrub-text", loose, "x"),
-        "properties": of("scrub-properties", properties, "x", remember=False),
-        "client_id": of("opaque-id", opaque, "x"),
-        "user_id": of("opaque-id", opaque, "x"),
-        "session_id": of("opaque-id", opaque, "x"),
-        "language": of("language", plain, "x"),
-        "screen": of("screen", plain, "x"),
-        "number": of("number", number, "x", remember=False),
-        "plain": of("plain", plain, "x"),
-    }
-    return ready
+    signals = [name for name, wanted in (("DNT: 1", dnt), ("Sec-GPC: 1", gpc)) if wanted]
+    says = ["the visitor opted out", *(f"the browser sent {name}" for name in signals), "the application says no"]
+    withheld.__doc__ = "; ".join(says)
+    return withheld

@@ -1,4 +1,4 @@
-"""Free text: what reads as personal is replaced."""
+"""Free text and containers of it: what names a person or opens a door is replaced by a word in brackets."""
 
 from __future__ import annotations
 
@@ -6,50 +6,198 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["denied_key", "find", "scrub_properties", "scrub_text", "shorten"]
+from .words import denied_key
 
+__all__ = ["denied_key", "identifies", "scrub_properties", "scrub_text", "shorten"]
+
+#: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
 _LONGEST = 4096
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,64}\.[a-z]{2,}", re.I)
-_DENIED = frozenset({"email", "phone", "password", "token", "ip", "name"})
+_BREAK = re.compile(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
+_URL = re.compile(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
+_UNUSUAL = re.compile(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
+#: What can stand in a container: enough for any platform's own limit, and bounded for hostile input.
+_MOST_ITEMS = 512
+_MOST_CHARS = 8192
+_DEEPEST = 8
+_LONGEST_KEY = 128
+_LABELS_OF_TOKENS = frozenset({"token", "id"})
 
 
 def shorten(text: str) -> str:
-    """Cut a text to 4 KiB at a separator, without the broken last token."""
+    """Cut a text to 4 KiB at a separator, and drop the token that the cut broke.
+
+    >>> len(shorten("word " * 5000)), shorten("x" * 5000)
+    (4094, '')
+    """
     if len(text) * 4 <= _LONGEST:
         return text
-    encoded = text[:_LONGEST].encode("utf-8", "surrogatepass")
-    if len(encoded) <= _LONGEST and len(text) <= _LONGEST:
+    encoded = text[: _LONGEST + 1].encode("utf-8", "surrogatepass")
+    if len(encoded) <= _LONGEST:
         return text
     cut = encoded[:_LONGEST].decode("utf-8", "ignore")
-    for index in range(len(cut) - 1, -1, -1):
-        if not cut[index].isalnum() and cut[index] not in "@%+-_.":
-            return cut[:index]
-    return ""
-
-
-def find(text: str) -> bool:
-    """Tell whether a text holds a direct identifier or a credential."""
-    return _EMAIL.search(text) is not None
+    last = 0
+    for match in _BREAK.finditer(cut):
+        last = match.start()
+    return cut[:last]
 
 
 def scrub_text(text: str, *, strict: bool = False) -> str:
-    """Replace what is personal in a text."""
-    return _EMAIL.sub("[email]", text)
+    """Replace e-mail addresses, telephone numbers, names, ids, cards, places, keys and tokens in a text.
+
+    Args:
+        text: a title, a label, a property's value. It may be percent-encoded up to three times.
+        strict: replace also record ids, handles and what somebody searched for.
+
+    Returns:
+        The text, with ``[email]``, ``[phone]`` … where something was. Longer than 4 KiB, it is cut first.
+
+    >>> scrub_text("Invoice for alice@example.com, card 4111 1111 1111 1111")
+    'Invoice for [email], card [card]'
+    >>> scrub_text("Pricing: 3 plans from 12.50 EUR")
+    'Pricing: 3 plans from 12.50 EUR'
+    """
+    from .detect import decoded, spans
+
+    text = shorten(text)
+    if "://" in text:
+        text = _URL.sub(lambda match: _scrub_inner_url(match.group(), strict), text)
+    if _UNUSUAL.search(text):
+        plain = decoded(text)
+        if plain != text and spans(plain, strict=strict):
+            text = plain
+    for _ in range(3):
+        found = spans(text, strict=strict)
+        if not found:
+            return text
+        pieces, end = [], 0
+        for start, stop, label in found:
+            pieces += [text[end:start], "[", label, "]"]
+            end = stop
+        pieces.append(text[end:])
+        replaced = "".join(pieces)
+        if replaced == text:
+            break
+        text = replaced
+    # Replacing made new neighbours three times over: nothing of such a text is worth a risk.
+    return "[removed]" if spans(text, strict=strict) else text
 
 
-def denied_key(key: str) -> bool:
-    """Tell whether the name of a property names something personal."""
-    return key.lower() in _DENIED
+def _scrub_inner_url(url: str, strict: bool) -> str:
+    from .url import scrub_url
+
+    trailing = url[len(url.rstrip(".,;:!?)")) :]
+    clean = scrub_url(url[: len(url) - len(trailing)], strict=strict)
+    return (clean or "[url]") + trailing
 
 
-def scrub_properties(value: Any, *, strict: bool = False, denied: Callable[[str], bool] = denied_key) -> Any:
-    """Walk a container; drop denied keys; scrub every text."""
-    if isinstance(value, Mapping):
-        return {
-            key: scrub_properties(inner, strict=strict, denied=denied)
-            for key, inner in value.items()
-            if not denied(key)
-        }
-    if isinstance(value, list):
-        return [scrub_properties(inner, strict=strict, denied=denied) for inner in value]
-    return scrub_text(value, strict=strict) if isinstance(value, str) else value
+def identifies(text: str, *, words: bool = True) -> bool:
+    """Tell whether a text that should be opaque holds a direct identifier or a credential with a known prefix.
+
+    Args:
+        text: an id, or a word of a closed vocabulary.
+        words: whether two words of which one is a given name count, too.
+    """
+    from .detect import decoded, prefixed, spans
+    from .words import first_names, fold
+
+    text = decoded(shorten(text)) if _UNUSUAL.search(text) else shorten(text)
+    if prefixed(text) or any(label not in _LABELS_OF_TOKENS for _, _, label in spans(text)):
+        return True
+    if words and text[:1] == "0" and text.isdigit() and 10 <= len(text) <= 11:
+        return True
+    parts = re.split(r"[\s._-]+", text.strip()) if words else ()
+    return (
+        2 <= len(parts) <= 4
+        and all(part.isalpha() for part in parts)
+        and any(fold(part) in first_names() for part in parts)
+    )
+
+
+def scrub_properties(
+    value: Any,
+    *,
+    strict: bool = False,
+    denied: Callable[[str], bool] | None = None,
+    text: Callable[[str], Any] | None = None,
+) -> Any:
+    """Walk a container: a pair whose key names something personal goes, every text is scrubbed, the work is bounded.
+
+    Args:
+        value: mappings, lists and JSON values. It is not changed.
+        strict: as for :func:`scrub_text`.
+        denied: tells of a key that its pair must go; by default the built-in list.
+        text: scrubs one text, or answers ``None`` to remove it; by default :func:`scrub_text`.
+
+    Returns:
+        A new container. What lies deeper than 8 levels, beyond 512 items or beyond 8 KiB of text is left out.
+
+    >>> scrub_properties({"plan": "pro", "userEmail": "x", "note": "call +49 30 1234567"})
+    {'plan': 'pro', 'note': 'call [phone]'}
+    """
+    walk = _Walk(
+        denied or (lambda key: denied_key(key, strict=strict)), text or (lambda inner: scrub_text(inner, strict=strict))
+    )
+    return walk.value(value, 0)
+
+
+class _Walk:
+    __slots__ = ("chars", "denied", "items", "text")
+
+    def __init__(self, denied: Callable[[str], bool], text: Callable[[str], Any]) -> None:
+        self.denied = denied
+        self.text = text
+        self.items = _MOST_ITEMS
+        self.chars = _MOST_CHARS
+
+    def value(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            self.chars -= min(len(value), _LONGEST)
+            if self.chars < 0:
+                return None
+            return self.text(value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return self.number(value)
+        if depth >= _DEEPEST:
+            return None
+        if isinstance(value, Mapping):
+            return self.mapping(value, depth)
+        if isinstance(value, list | tuple):
+            return self.sequence(value, depth)
+        return None
+
+    def number(self, value: int | float) -> Any:
+        # A number is personal only where its digits alone say so: a card, a national id with two check digits.
+        if isinstance(value, int) and value > 10**9:
+            spelled = str(value) if value < 10**20 else ""
+            return value if spelled and self.text(spelled) == spelled else None
+        return value
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, inner in value.items():
+            if self.items <= 0 or self.chars <= 0:
+                break
+            self.items -= 1
+            if not isinstance(key, str) or len(key) > _LONGEST_KEY or self.denied(key):
+                continue
+            self.chars -= len(key)
+            # A key can hold an address as well as a value can.
+            if self.text(key) != key:
+                continue
+            kept = self.value(inner, depth + 1)
+            if kept is not None or inner is None:
+                out[key] = kept
+        return out
+
+    def sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        out = []
+        for inner in value:
+            if self.items <= 0 or self.chars <= 0:
+                break
+            self.items -= 1
+            kept = self.value(inner, depth + 1)
+            if kept is not None or inner is None:
+                out.append(kept)
+        return out

@@ -1,41 +1,369 @@
-"""Addresses of pages."""
+"""Addresses of pages: what a report needs of them, and nothing that names a person or opens a door.
+
+Userinfo, fragment, matrix parameters and every query parameter outside an allow-list go. A path segment that is or holds
+an identifier becomes a word with a colon (``:email``, ``:token``); under ``strict`` record ids, handles and user names
+become ``:id``. Plain numbers and slugs are never rewritten: that would merge ``/products/1`` and ``/products/2``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit, urlunsplit
 
-from .text import scrub_text
+from .words import DOUBTFUL, PEOPLE, RESERVED, denied_key, first_names, fold
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
 
-QUERY_ALLOW = frozenset({"utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_id"})
+#: The campaign parameters of https://support.google.com/analytics/answer/10917952; ``utm_term`` holds what was searched.
+QUERY_ALLOW = frozenset(
+    ["utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_id", "utm_source_platform", "utm_creative_format", "utm_marketing_tactic"]
+)
+
+_PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,31}):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,64}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?")
+_APP_SCHEMES = frozenset({"android-app", "ios-app", "app"})
+_WEB_SCHEMES = frozenset({"http", "https", "ftp", "ws", "wss"})
+_CONTROL = re.compile(r"[\x00-\x20\x7f]+")
+_MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
+# A segment of letters, or a short plain number, is most segments of most sites.
+_PLAIN = re.compile(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
+_ASSET = re.compile(r"[\w.@~-]{1,120}\.(?:m?js|css|map|woff2?|ttf|otf|eot|wasm|ico)", re.IGNORECASE)
+_CONTEXT = frozenset(
+    ["hello", "hi", "hey", "dear", "welcome", "greetings", "bonjour", "salut", "bienvenue", "hallo", "liebe", "lieber", "willkommen", "hola", "ciao", "ola", "hej", "mr", "mrs", "ms", "miss", "dr", "prof", "herr", "frau", "mme", "mlle", "monsieur", "madame", "sr", "sra", "senor", "senora", "account", "accounts", "profile", "user", "customer", "patient", "client", "member", "employee", "student", "passenger", "guest", "recipient", "contact", "konto", "profil", "benutzer", "kunde", "patientin", "compte", "utilisateur", "cuenta", "perfil", "usuario", "cliente", "for", "of", "order", "invoice", "booking", "appointment", "prescription", "name", "by", "from", "with", "to", "resume", "cv", "at", "s", "orders", "thanks", "congratulations", "page", "cart", "basket", "wishlist", "dashboard", "inbox", "settings", "photos", "timeline", "results", "calendar", "messages"]
+)
+_COMMIT = frozenset(
+    ["commit", "commits", "blob", "tree", "raw", "sha", "rev", "revision", "revisions", "changeset", "blame", "compare", "object", "objects", "archive"]
+)
+_CREDENTIAL = frozenset(
+    ["token", "tokens", "reset", "reset-password", "password-reset", "resetpassword", "passwordreset", "password", "forgot", "forgot-password", "recover", "recovery", "verify", "verification", "verify-email", "email-verify", "confirm", "confirmation", "confirm-email", "activate", "activation", "magic", "magic-link", "magiclink", "invite", "invitation", "invitations", "invites", "auth", "login", "signin", "sign-in", "session", "sessions", "sess", "key", "keys", "api-key", "apikey", "api_key", "secret", "secrets", "unlock", "otp", "code", "codes", "oauth", "callback", "sso", "share", "shared", "access", "access-token", "share-link", "download-link", "private", "link", "links", "join", "accept", "set-password", "unsubscribe", "optout", "opt-out", "optin", "opt-in", "ticket", "passcode", "pin", "webhook", "webhooks", "hooks", "hook", "preview", "claim", "redeem", "authorize", "grant", "validate", "passwort", "zuruecksetzen", "bestaetigen", "einladung", "aktivieren", "abmelden", "reinitialiser", "confirmer", "invitation", "restablecer", "confirmar", "password_reset", "reset_password", "verify_email", "confirm_email", "magic_link", "s", "sid", "jsessionid", "phpsessid"]
+)
+_CODES = frozenset(
+    ["otp", "code", "codes", "verify", "verification", "confirm", "confirmation", "pin", "passcode", "token", "activate", "activation", "mfa", "2fa", "totp"]
+)
+_CONTACT = frozenset(
+    ["phone", "tel", "telephone", "telefon", "mobile", "cell", "sms", "whatsapp", "fax", "call", "msisdn", "telefono", "telephone-number", "phone-number", "handy", "contact", "user", "users", "customer", "customers", "viber"]
+)
+_NAMED = frozenset(
+    ["name", "names", "first-name", "firstname", "first_name", "last-name", "lastname", "last_name", "surname", "full-name", "fullname", "username", "user-name", "user_name", "login", "nickname", "nick", "vorname", "nachname", "handle", "screenname", "screen-name"]
+)
+_RECIPIENT = frozenset(
+    ["unsubscribe", "unsub", "click", "clicks", "clicked", "open", "opens", "opened", "track", "tracking", "recipient", "recipients", "subscriber", "subscribers", "pixel", "beacon", "view-in-browser", "webversion", "optout", "opt-out", "rcpt", "contact-id", "click-id", "clickid", "gclid", "fbclid", "msclkid", "mc_eid", "newsletter-open", "email-open", "abmelden", "desabonnement", "desinscription", "baja"]
+)
+_SHORT_RECIPIENT = frozenset(
+    ["t", "r", "e", "c", "l", "ls", "ss", "wf", "el", "ct", "cl", "go", "redirect", "redir", "ref", "email", "emails", "mail", "mailing", "campaign", "link", "links", "aff", "affiliate"]
+)
+_SEARCHES = frozenset(
+    ["search", "searches", "suche", "suchen", "recherche", "rechercher", "buscar", "busqueda", "cerca", "ricerca", "zoeken", "pesquisa", "find", "results", "q", "query", "s", "szukaj", "sok", "keyword", "keywords"]
+)
+_BORN = re.compile(
+    r"(/(?:born|dob|birthday|birthdate|birth|date-of-birth|geburtstag|geburtsdatum)/)\d{1,4}/\d{1,2}/\d{1,4}",
+    re.IGNORECASE,
+)
+_DECIMAL = re.compile(r"[-+]?\d{1,3}\.\d{3,}")
+_LAT = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
+_COOKIELESS = re.compile(r"\((?:[A-Z]\([\w-]+\))+\)")
+_CODE_LIKE = re.compile(r"[A-Za-z0-9]{6,}")
+_RECIPIENT_VALUE = re.compile(
+    r"(?<![^\W_])(?:recipient|subscriber|subs?|user|contact|customer|member|rcpt|uid|cid|client|lead|person|patient|r)[-_ .:]?(?:id[-_ .:]?)?\d{2,}(?!\d)",
+    re.IGNORECASE,
+)
+_SAFE = "/:@!$&'()*+,=-._~%<>{}^|"
 
 
-def scrub_url(url: str, *, strict: bool = False, query_allow: Collection[str] = ()) -> str | None:
-    """Scrub a page's address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+def scrub_url(
+    url: str, *, strict: bool = False, query_allow: Collection[str] = (), route: str | None = None
+) -> str | None:
+    """Return a page's address without what is personal in it.
+
+    Args:
+        url: absolute, or a path with or without a query.
+        strict: replace also record ids (UUIDs, ULIDs, long hexadecimal digits), handles, user names, recipients.
+        query_allow: names of query parameters to keep beside the campaign's (``utm_source`` and the like).
+        route: a route template (``/users/:id``) to put in the place of the path.
+
+    Returns:
+        The address, or ``None`` where there is nothing left that a report could use (``mailto:``, ``data:`` …).
+
+    >>> scrub_url("https://bob:pw@example.com/u/alice%40example.org/edit;sid=1?utm_source=news&token=x#top")
+    'https://example.com/u/:email/edit?utm_source=news'
+    >>> scrub_url("/products/42")
+    '/products/42'
+    >>> scrub_url("/orders/550e8400-e29b-41d4-a716-446655440000", strict=True)
+    '/orders/:id'
+    """
+    split = _split(url)
+    if split is None:
         return None
-    pairs = [
-        pair
-        for pair in parts.query.split("&")
-        if pair.partition("=")[0] in QUERY_ALLOW or pair.partition("=")[0] in query_allow
-    ]
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], scrub_text(parts.path), "&".join(pairs), ""))
+    prefix, path, query = split
+    if route is not None:
+        path = _template(route)
+    elif path not in ("", "/"):
+        path = _path(path, strict)
+    if query:
+        query = _query(query, strict, query_allow)
+        if query:
+            return f"{prefix}{path}?{query}"
+    return f"{prefix}{path}" or None
 
 
 def origin(url: str) -> str | None:
-    """Return the origin of an address."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/" if parts.netloc else None
+    """Return the origin of an address, with a slash; ``None`` where it has none.
+
+    >>> origin("https://user@news.example:8443/story?id=1")
+    'https://news.example:8443/'
+    """
+    split = _split(url)
+    return f"{split[0]}/" if split and split[0] else None
 
 
 def with_route(url: str, route: str) -> str:
-    """Put a route template in the place of an address's path."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, route, parts.query, ""))
+    """Put a route template in the place of an address's path.
+
+    >>> with_route("https://example.com/users/42?utm_source=x", "/users/:id")
+    'https://example.com/users/:id?utm_source=x'
+    """
+    match = _PARTS.match(url)
+    assert match is not None  # every part is optional
+    scheme, host, _, query = match.groups()
+    prefix = f"{scheme}:" if scheme else ""
+    if host is not None:
+        prefix += f"//{host}"
+    return prefix + _template(route) + (f"?{query}" if query else "")
+
+
+def _template(route: str) -> str:
+    return "/" + route.strip().lstrip("^").rstrip("$").lstrip("/").partition("?" if "(?" not in route else "\n")[0]
+
+
+def _split(url: str) -> tuple[str, str, str] | None:
+    """Return scheme with host, path, and query."""
+    from .text import shorten
+
+    url = shorten(url.strip())
+    if _CONTROL.search(url):
+        # Browsers drop tabs and line breaks inside an address; a space is spelled %20.
+        url = _CONTROL.sub(lambda match: "%20" if " " in match.group() else "", url)
+    if "\\" in url:
+        head, mark, tail = url.partition("?")
+        url = head.replace("\\", "/") + mark + tail
+    match = _PARTS.match(url)
+    if match is None or not url:
+        return None
+    scheme, host, path, query = match.groups()
+    if scheme is not None and host is None:
+        if "." in scheme or scheme.lower() == "localhost":  # host:port, without a scheme
+            return _split(f"//{url}")
+        return None
+    if host is None:
+        return "", path, query or ""
+    scheme = scheme.lower() if scheme else None
+    if scheme is not None and scheme not in _WEB_SCHEMES and scheme not in _APP_SCHEMES:
+        return None
+    host = _host(host)
+    if host is None:
+        return None
+    return (f"{scheme}://{host}" if scheme else f"//{host}"), path, query or ""
+
+
+def _host(host: str) -> str | None:
+    from .detect import decoded
+
+    if "%" in host:
+        host = decoded(host)
+    host = host.rpartition("@")[2]
+    if not _HOST.fullmatch(host):
+        return None
+    if host.isascii() and len(host) < 24 and not any(c.isdigit() for c in host):
+        return host
+    return _address_host(host) or _labels(host)
+
+
+def _address_host(host: str) -> str | None:
+    from .address import anonymize_ip_address, parse_ip_address
+
+    parsed = parse_ip_address(host)
+    if parsed is None:
+        return None
+    if not parsed.is_global:
+        return host
+    masked = anonymize_ip_address(host)
+    return f"[{masked}]" if masked and ":" in masked else masked
+
+
+def _labels(host: str) -> str:
+    from .detect import record_id, spans
+
+    labels = host.split(".")
+    for index, label in enumerate(labels[:-1]):
+        if len(label) >= 10 and (
+            (record_id(label) and len(label) >= 24) or spans(label, strict=True, bare=False, names=False)
+        ):
+            labels[index] = "id"
+    return ".".join(labels)
+
+
+def _path(path: str, strict: bool) -> str:
+    if "b" in path or "B" in path or "g" in path:
+        path = _BORN.sub(r"\1:birth", path)
+    segments = path.split("/")
+    before = ""
+    last = len(segments) - 1
+    while last and not segments[last]:
+        last -= 1
+    changed = False
+    for index, raw in enumerate(segments):
+        if not raw:
+            continue
+        segment = _MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw
+        label = _segment(segment, before, strict, index == last) if segment else None
+        before = segment.lower() if label is None else before
+        if label is not None:
+            segment = f":{label}"
+        if segment is not raw:
+            segments[index] = segment
+            changed = True
+    for index in range(len(segments) - 1):
+        if _DECIMAL.fullmatch(segments[index]) and _DECIMAL.fullmatch(segments[index + 1]):
+            segments[index] = segments[index + 1] = ":place"
+            changed = True
+    return "/".join(segments) if changed else path
+
+
+def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
+    """Return what a path segment holds that must not be seen, or ``None``."""
+    if _PLAIN.fullmatch(raw):
+        label = None
+        if not raw.isdigit():
+            words = raw.lower().replace("_", "-").split("-")
+            if len(words) > 1:
+                if not _CONTEXT.isdisjoint(words):
+                    label = _announced(raw)
+            elif len(raw) >= 20:
+                from .detect import is_random
+
+                label = "token" if is_random(raw) else None
+        return label or (_in_context(raw, raw, before, strict, last) if before else None)
+    from .detect import decoded, record_id, spans
+
+    text = decoded(raw)
+    if raw[0] == ":" and raw[1:].replace("-", "").isalpha():
+        return None
+    if _COOKIELESS.fullmatch(text):
+        return "token"
+    if record_id(text):
+        if before in _CREDENTIAL:
+            return "token"
+        if strict:
+            return "id"
+        return "token" if len(text) >= 32 and "-" not in text and before not in _COMMIT else None
+    if _ASSET.fullmatch(text):
+        found = [span for span in spans(text, bare=False, names=False) if span[2] not in ("token", "id")]
+    elif strict and text[:1] in "@~" and len(text) > 1 and (last or before in PEOPLE):
+        return "id"
+    else:
+        found = spans(text, strict=strict, slug=True, bare=False, names=" " in text)
+        if strict and found and all(label == "handle" for _, _, label in found):
+            found = []
+    if found:
+        return found[0][2]
+    return _announced(text) or _in_context(raw, text, before, strict, last)
+
+
+def _announced(text: str) -> str | None:
+    from .detect import slug_spans
+
+    words = text.replace("-", " ").replace("_", " ").replace("+", " ")
+    found = slug_spans(words) if " " in words else ()
+    return found[0][2] if found else None
+
+
+def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> str | None:
+    """Judge a segment by the one before it."""
+    digits = sum(character.isdigit() for character in text)
+    plain = text.lower()
+    if before in _CREDENTIAL and plain not in RESERVED:
+        if _credential(text, digits, before):
+            return "token"
+    if before in _CONTACT and digits >= 7 and before not in PEOPLE and digits * 2 > len(text):
+        return "phone"
+    if before in _LAT and _DECIMAL.fullmatch(text):
+        return "place"
+    if before in _NAMED and plain not in RESERVED and not text.isdigit():
+        return "name"
+    if digits and before not in PEOPLE and before not in _CREDENTIAL and denied_key(before):
+        if digits >= 4 or _DECIMAL.fullmatch(text):
+            return "id-number"
+    if before in PEOPLE and not text.isdigit() and plain not in RESERVED:
+        parts = re.split(r"[-._ +]", fold(text))
+        known = any(part in first_names() for part in parts)
+        if strict and (
+            before not in DOUBTFUL or known or (digits and digits < len(text)) or "." in text.strip(".") or "_" in text
+        ):
+            return "id" if not _PAGE.search(plain) else None
+        if not strict and known and len(parts) > 1 and all(part.isalpha() for part in parts):
+            return "name"
+    if strict:
+        if before in _RECIPIENT and digits:
+            return "id"
+        if before in _SHORT_RECIPIENT and _CODE_LIKE.fullmatch(text) and digits >= 2 and not text.isdigit():
+            return "id"
+        if before in _SEARCHES and not text.isdigit():
+            from .detect import mentions_health
+
+            if mentions_health(text.replace("-", " ").replace("+", " ")):
+                return "search"
+    return None
+
+
+_PAGE = re.compile(r"\.(?:html?|php|aspx?|jsp|json|xml|csv|pdf|png|jpe?g|gif|svg|txt|do|cgi)\Z")
+
+
+def _credential(text: str, digits: int, before: str) -> bool:
+    if text.isdigit():
+        return before in _CODES and digits >= 4
+    for part in re.split(r"[-_.]", text):
+        if len(part) >= 6 and part.isalnum():
+            letters = len(part) - digits
+            if letters and sum(c.isdigit() for c in part) >= 2:
+                return True
+            if not part.islower() and not part.isupper() and not part.istitle() and digits == 0 and len(part) >= 8:
+                humps = len(re.findall(r"[A-Z]+[a-z]*|[a-z]+", part))
+                if len(part) / humps < 3:
+                    return True
+    # Pieces that are each too short, but together no words: a short token with hyphens in it.
+    return digits >= 3 and len(text) >= 10 and any(c.isupper() for c in text) and any(c.islower() for c in text)
+
+
+def _query(query: str, strict: bool, allow: Collection[str]) -> str:
+    kept = []
+    for pair in re.split("[&;]", query):
+        name, mark, value = pair.partition("=")
+        if (name in QUERY_ALLOW or name in allow) and (not value or _value(value, strict)):
+            kept.append(f"{name}{mark}{value}")
+    return "&".join(kept)
+
+
+def _value(value: str, strict: bool) -> bool:
+    """Tell whether the value of an allowed parameter may stay."""
+    if len(value) <= 32 and _PLAIN.fullmatch(value) and _CONTEXT.isdisjoint(re.split("[-_]", value.lower())):
+        return not (strict and not value.isdigit() and mentions(value))
+    from .detect import decoded, record_id, slug_spans, spans
+
+    text = decoded(value.replace("+", " " if not value.startswith("+") else "+"))
+    if len(text) > 512 or "://" in text:
+        return False
+    words = text.replace("-", " ").replace("_", " ")
+    if (
+        spans(text, strict=strict)
+        or slug_spans(words)
+        or (strict and (record_id(text) or _RECIPIENT_VALUE.search(text) or mentions(words)))
+    ):
+        return False
+    return not (record_id(text) and len(text) >= 32 and "-" not in text)
+
+
+def mentions(value: str) -> bool:
+    """Tell whether an allowed value is about somebody's health or holds somebody's name."""
+    from .detect import mentions_health
+
+    return mentions_health(value.replace("-", " ").replace("_", " "))

@@ -1,0 +1,68 @@
+"""A rule: a function of one kind of datum, its name, and what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from os import urandom
+from typing import Any
+
+from .text import shorten
+
+__all__ = ["Rule"]
+
+#: The longest text that is worth remembering, and how many of each.
+_MEMO_CHARS = 512
+_MEMO_SIZE = 2048
+
+
+class Rule:
+    """A function of a datum, with a name and a sentence for people.
+
+    It remembers its answers: a value that it left unchanged as it is, any other under a keyed hash of it, so that no
+    memory holds what the rule takes out. Both memories are bounded.
+
+    Args:
+        name: what notes and logs call it.
+        apply: value to value, or to ``None``, which removes the datum.
+        says: one sentence for a data-protection officer.
+        remember: whether the answer depends on the value alone.
+    """
+
+    __slots__ = ("_changed", "_key", "apply", "name", "remember", "same", "says")
+
+    def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
+        self.name = name
+        self.apply = apply
+        self.says = says
+        self.remember = remember
+        self.same: set[Any] = set()
+        self._changed: dict[bytes, Any] = {}
+        self._key = b""
+
+    def __call__(self, value: Any) -> Any:
+        if not self.remember or type(value) is not str or len(value) > _MEMO_CHARS:
+            return self.apply(shorten(value) if type(value) is str else value)
+        if value in self.same:
+            return value
+        key = self._key
+        if not key:
+            key = self._key = urandom(32)
+        digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
+        try:
+            return self._changed[digest]
+        except KeyError:
+            pass
+        out = self.apply(value)
+        if out == value:
+            if len(self.same) >= _MEMO_SIZE:
+                self.same.clear()
+            self.same.add(value)
+        else:
+            if len(self._changed) >= _MEMO_SIZE:
+                self._changed.clear()
+            self._changed[digest] = out
+        return out
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.name}>"
