@@ -1,4 +1,4 @@
-"""What the tests of ``pp-collector`` share: a server on loopback that plays every side, and the command as a process."""
+"""What the tests of ``pp-collector`` share: a server that plays every side, and the command as a process."""
 
 from __future__ import annotations
 

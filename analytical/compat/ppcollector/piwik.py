@@ -168,6 +168,8 @@ def _fetch(credentials: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
 
     def judge(response: Response, now: float) -> Refusal | None:
         refused.append(response.status)
+        if response.status in (405, 501):
+            return Refusal(reason=f"answered {response.status}: it takes no POST")
         return _error(response) if 200 <= response.status < 300 else patient(response, now)
 
     with open_session(token) as session:
