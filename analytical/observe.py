@@ -117,7 +117,7 @@ class Hooks:
 
     @classmethod
     def of(cls, observer: object) -> Hooks | None:
-        """Return the hooks of an object with methods ``on_delivered``, ``on_retry`` or ``on_lost``; ``None`` without any."""
+        """Return the hooks of an object that has ``on_delivered``, ``on_retry`` or ``on_lost``, if it has any."""
         found = {name: getattr(observer, name, None) for name in ("on_delivered", "on_retry", "on_lost")}
         return cls(**found) if any(found.values()) else None
 

@@ -120,6 +120,10 @@ class Spool(Protocol):
         """Return how many accepted hits of a destination are not settled, as far as this process can see."""
         ...
 
+    def uploads(self, to: str) -> bool:
+        """Tell whether this process is the one that empties the spool of a destination; may try to become it."""
+        ...
+
     def ready(self, to: str) -> int:
         """Return about how many could be taken now: a hint for how many connections are worth having."""
         ...

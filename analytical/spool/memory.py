@@ -158,8 +158,10 @@ class MemorySpool:
         queue = self._queues.get(to)
         return queue.count if queue is not None else 0
 
+    def uploads(self, to: str) -> bool:
+        return True
+
     def ready(self, to: str) -> int:
-        """Return about how many hits of a destination could be taken now."""
         queue = self._queues.get(to)
         return queue.ready() if queue is not None else 0
 

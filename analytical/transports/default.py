@@ -54,5 +54,5 @@ class DefaultTransport:
 def default_transport(
     *, timeout: float = 3.0, session: requests.Session | None = None, background: bool = False
 ) -> DefaultTransport:
-    """Return the transport of a provider that was given none: our own connections in the background, else ``requests``."""
+    """Return the transport of a provider that was given none."""
     return DefaultTransport(timeout=timeout, session=session, fast=background)
