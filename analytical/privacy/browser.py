@@ -64,10 +64,10 @@ def anonymize_user_agent(user_agent: str | None) -> str:
     """
     if not isinstance(user_agent, str):
         return RARE
-    if user_agent in _KEPT:
-        return user_agent
     if len(user_agent) > _LONGEST:
         return RARE
+    if user_agent in _KEPT:
+        return user_agent
     key = _digest(user_agent)
     if key in _MASKED:
         return RARE
@@ -195,7 +195,7 @@ def read_browser(user_agent: str) -> Browser | None:
         family, rank = "instagram", 9
     if rest.startswith("AppleWebKit/"):
         head, between, rest = rest.partition(" (KHTML, like Gecko)")
-        if not between or not _VERSION.fullmatch(head[12:]):
+        if not between or not _WEBKIT.fullmatch(head[12:]):
             return None
         webkit = True
         rest = rest[1:] if rest[:1] == " " else rest
@@ -298,7 +298,7 @@ def _read_platform(text: str) -> tuple[str, str, bool, str] | None:
             return "android", "mobile", True, ""
         return "android", "tablet", True, ""
     match = _ANDROID.fullmatch(text)
-    if match is None or _TELEVISION.search(text) or _ROBOTIC.search(text):
+    if match is None:
         return None
     closed = True
     flavour = ""
@@ -310,6 +310,8 @@ def _read_platform(text: str) -> tuple[str, str, bool, str] | None:
             form = item.lower()
         elif not _LANGUAGE.fullmatch(item) and not _HMS.fullmatch(item) and not _is_model(item):
             closed = False
+    if not closed and (_TELEVISION.search(text) or _ROBOTIC.search(text)):
+        return None
     return "android", form, closed, flavour
 
 
@@ -322,6 +324,8 @@ def _is_model(item: str) -> bool:
         return bool(_BUILD.fullmatch(item[6:]))
     if len(model) > 48:
         return False
+    if model[:3] == "AFT" or "TV" in model:
+        return False  # a television, which has no form factor here
     words = model.replace("(", " ").replace(")", " ").split()
     coded = False
     for word in words:
@@ -343,15 +347,19 @@ def _is_common(user_agent: str) -> bool:
 
 def _has_known_words_only(user_agent: str) -> bool:
     """Tell whether a string outside the grammar consists of words that browsers write, and of versions."""
-    if not _OLD_BROWSER.match(user_agent) or not _PLAIN.fullmatch(user_agent):
+    if len(user_agent) > 320 or not _OLD_BROWSER.match(user_agent) or not _PLAIN.fullmatch(user_agent):
         return False
-    digits = 0
-    for word in _WORD.findall(user_agent):
-        if word.isdigit():
-            digits += len(word)
-        elif word.lower() not in _OLD_WORDS and not _OLD_CODE.fullmatch(word):
+    before = ""
+    for part in _PART.findall(user_agent):
+        name, slash, number = part.lower().partition("/")
+        if slash and not _VERSION.fullmatch(number) and number not in _OLD_WORDS:
             return False
-    return digits <= 64
+        if name not in _OLD_WORDS and not _OLD_CODE.fullmatch(name):
+            # A number stands behind the name that it belongs to: MSIE 8.0, Windows NT 6.1, CLR 3.5.30729.
+            if before not in _NUMBERED or not _OLD_NUMBER.fullmatch(name):
+                return False
+        before = name
+    return True
 
 
 def _library_knows(user_agent: str) -> bool:
@@ -363,7 +371,7 @@ def _library_knows(user_agent: str) -> bool:
 
 def _ask_library(user_agent: str) -> Browser | None:
     """Ask ``user_agents`` about a string outside the grammar; 1 ms, so only where it can be a browser at all."""
-    if _ROBOTIC.search(user_agent) or not _OLD_BROWSER.match(user_agent) or _TELEVISION.search(user_agent):
+    if _TELEVISION.search(user_agent) or not _has_known_words_only(user_agent):
         return None
     from user_agents import parse
 
@@ -531,7 +539,10 @@ _KEPT: set[str] = set()
 _MASKED: set[bytes] = set()
 _REDUCED: dict[bytes, str] = {}
 
-_VERSION: Final = re.compile(r"\d{1,4}(?:[._]\d{1,10}){0,5}(?![\d.])|\d{3,4}\+?(?:\.\d{1,3}){0,2}")
+#: A version. Four small numbers are one only where some are nought: an address is no version.
+_VERSION: Final = re.compile(r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:[._]\d{1,5}){0,4}(?:-gn)?")
+_WEBKIT: Final = re.compile(r"(?:[4-7]\d\d|[1-9][4-7]\d\d|1\d{4})(?:\.\d{1,3}){0,3}\+?")
+_GOOGLE: Final = re.compile(r"\d{1,3}\.\d{1,2}\.\d{1,9}")
 _CHROMIUM: Final = re.compile(r"\d{1,3}(?:\.0(?:\.\d{1,5}){0,2})?")
 _BUILD_CODE: Final = re.compile(r"\d{1,2}[A-Za-z]\d{1,5}[a-z]?")
 _GECKO: Final = re.compile(r"(?:20\d{6}|\d{1,3}(?:\.\d){1,2})")
@@ -596,14 +607,14 @@ def _words(text: str) -> frozenset[str]:
 
 def _tokens() -> dict[str, _Token]:
     plain: dict[str, _Token] = {
-        "AppleWebKit": (_VERSION, "", 0),
+        "AppleWebKit": (_WEBKIT, "", 0),
         "Version": (_VERSION, "", 0),
         "Mobile": (_BUILD_CODE, "", 0),
         "Tablet": (_BUILD_CODE, "", 0),
         "Gecko": (_GECKO, "", 0),
         "like": (_VERSION, "", 0),
         "for": (_VERSION, "", 0),
-        "Safari": (_VERSION, "safari", 1),
+        "Safari": (_WEBKIT, "safari", 1),
         "Chrome": (_CHROMIUM, "chrome", 2),
         "Chromium": (_CHROMIUM, "chrome", 2),
         "Firefox": (_VERSION, "firefox", 3),
@@ -626,6 +637,7 @@ def _tokens() -> dict[str, _Token]:
     for family, names in families.items():
         for name in names.split():
             plain[name] = (_VERSION, family, 4)
+    plain["GSA"] = (_GOOGLE, "google", 4)
     # Marks that browsers of a known family add, and that say nothing of who uses them.
     for name in _MARKS.split():
         plain.setdefault(name, (_VERSION, "", 0))
@@ -652,10 +664,12 @@ _OLD_BROWSER: Final = re.compile(
     r"(?:Mozilla/[345]\.0 \(|Opera/\d|Dalvik/|UCWEB/|BlackBerry|Nokia|SAMSUNG|SonyEricsson|MOT-|LG-)"
 )
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ()/.,;:_\-\[\]+]{8,512}")
-_WORD: Final = re.compile(r"[A-Za-z]+\d*|\d+")
 _OLD_CODE: Final = re.compile(
-    r"[A-Za-z]|(?:rv|x|i|v|en|NET|CLR|SLCC|MDDR|MALC|armv|sm|ppc|Win|Build|U|HTC|LG|arm)\d{0,3}", re.IGNORECASE
+    r"\.net|\.net\d\.\d[ce]?|infopath\.\d|slcc\d|rv:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]{2}[-_][a-z]{2}|win(?:32|64|9x|95|98)|x(?:11|64|86_64)"
+    r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}"
 )
+_OLD_NUMBER: Final = re.compile(r"\d{1,4}(?:[._]\d{1,5}){0,2}|9x")
+_PART: Final = re.compile(r"[^ ;(),\[\]]+")
 _OLD_WORDS: Final = _words("""
     mozilla compatible msie windows nt wow trident net clr slcc media center pc tablet infopath like gecko khtml
     applewebkit safari chrome version mobile opera presto mini firefox macintosh intel ppc mac os x linux ubuntu
@@ -668,6 +682,8 @@ _OLD_WORDS: Final = _words("""
     bidubrowser se darwin powerpc classic crios fxios gsa kindle fire accelerated true false profile midp
     configuration cldc rv on xp cros jolla sailfish browser mobi security wv dalvik build release unknown
 """)
+
+_NUMBERED: Final = _words("msie nt clr x os android pc phone mini touch windows lumia blackberry asha version")
 
 _LIBRARY_FAMILIES: Final = {
     "Chrome": "chrome",
