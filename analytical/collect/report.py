@@ -146,6 +146,11 @@ class Report:
         self.tz = zone(query.tz)
         self.since = moment(since, self.tz, what="since") if since is not None else None
         self.warnings = Warnings()
+        #: Metric → ``counter`` or ``gauge``, and its description, for Prometheus.
+        self.kinds: Mapping[str, str] = {}
+        self.helps: Mapping[str, str] = {}
+        #: How often ``serve`` asks, where that is this report's own.
+        self.refresh: str | float | None = None
         self._then = then
         self._now = now
         self._shape = Shape(
@@ -156,6 +161,7 @@ class Report:
             text_names=source.text_names if isinstance(source, Source) else frozenset(),
         )
         self._range: Callable[[], list[Period]] | None = None
+        self._horizon: datetime | None = None
         self._token: tuple[Token, float] | None = None
         self._token_lock = threading.Lock()
         if query.every is not None:
@@ -193,6 +199,19 @@ class Report:
     def now(self) -> Report:
         """Return the present: the period that is not over yet, or a realtime reading where ``every`` is ``None``."""
         return self._on(lambda: [self._present()])
+
+    def until(self, b: Moment) -> Report:
+        """Return the same report, as if nothing after the period of ``b`` existed."""
+        self._gridded("until")
+        end = period_at(moment(b, self.tz, what="until"), str(self.query.every), self.tz).end
+        other = self._on(None)
+        other._horizon = end
+        return other
+
+    def latest(self) -> Period:
+        """Return the last complete period."""
+        self._gridded("latest")
+        return self._complete(1)[0]
 
     @property
     def bounded(self) -> bool:
@@ -381,17 +400,24 @@ class Report:
         found: list[Period] = []
         if n < 1:
             return found
-        period = period_at(self._clock(), str(self.query.every), self.tz)
+        period = self._open_period()
         for _ in range(n):
             period = period.previous()
             found.append(period)
         return found[::-1]
 
     def _from(self, begin: datetime) -> list[Period]:
-        last = period_at(self._clock(), str(self.query.every), self.tz).previous()
+        last = self._open_period().previous()
         if begin >= last.end:
             return []
         return list(grid(begin, last.start, str(self.query.every), self.tz))
+
+    def _open_period(self) -> Period:
+        """Return the first period that is not to be read: the one that is not over, or that of the horizon."""
+        now = self._clock()
+        if self._horizon is not None and self._horizon < now:
+            now = self._horizon
+        return period_at(now, str(self.query.every), self.tz)
 
     def _present(self) -> Period:
         now = self._clock()
@@ -400,7 +426,7 @@ class Report:
         second = now.replace(microsecond=0).astimezone(self.tz)
         return Period(second, second + timedelta(seconds=1), NOW)
 
-    def _on(self, periods: Callable[[], list[Period]]) -> Report:
+    def _on(self, periods: Callable[[], list[Period]] | None) -> Report:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._range = periods
@@ -416,13 +442,14 @@ class Report:
         try:
             yield
         except QuotaExhausted as error:
-            raise QuotaExhausted(self._clean(f"{where}: {error}"), reset=error.reset) from None
+            raise QuotaExhausted(self.clean(f"{where}: {error}"), reset=error.reset) from None
         except (SourceError, SinkError, DuplicateRecord) as error:
-            raise type(error)(self._clean(f"{where}: {error}")) from error.__cause__
+            raise type(error)(self.clean(f"{where}: {error}")) from error.__cause__
         except ReportError as error:
-            raise type(error)(self._clean(f"{where}: {error}")) from None
+            raise type(error)(self.clean(f"{where}: {error}")) from None
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """Return a text with this report's secrets masked."""
         secrets = self.source.secrets if isinstance(self.source, Source) else ()
         return mask(text, (*secrets, *self.session.secrets))
 

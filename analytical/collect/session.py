@@ -106,6 +106,7 @@ class Session:
         self.error = error
         self._clock = clock
         self._stop = threading.Event()
+        self._followed: threading.Event | None = None
         self._wait = wait or self._stop.wait
         self._uniform = uniform
         self._lock = threading.Lock()
@@ -175,10 +176,16 @@ class Session:
         """Break off every wait, now and later; safe to call from any thread."""
         self._stop.set()
 
+    def follow(self, event: threading.Event) -> None:
+        """Stop when somebody else's event is set, too."""
+        self._followed = event
+        if self._wait == self._stop.wait:
+            self._wait = event.wait
+
     @property
     def stopped(self) -> bool:
-        """Whether :meth:`stop` was called."""
-        return self._stop.is_set()
+        """Whether :meth:`stop` was called, or the event followed is set."""
+        return self._stop.is_set() or (self._followed is not None and self._followed.is_set())
 
     def get(
         self,

@@ -74,6 +74,9 @@ class Sink:
     #: Whether the sink finds two records with one id itself, so that nobody else has to look.
     finds_duplicates: ClassVar[bool] = False
 
+    #: Set before ``open`` where nothing may be changed, made or started.
+    dry: bool = False
+
     def open(self, target: Target) -> None:
         """Prepare for the records of one report."""
 
@@ -91,6 +94,19 @@ class Sink:
     def describe(self) -> str:
         """Return where records go, fit for people: no password, no token."""
         return type(self).__name__
+
+    def key(self, target: Target) -> object:
+        """Return what two reports of one run must not share; ``None`` where anything may be shared."""
+        return None
+
+    def preview(self, records: Batch, replace: Period | None, target: Target) -> list[str]:
+        """Return what ``write`` would do, in lines for people.
+
+        Raises:
+            SinkError: it would refuse the records.
+        """
+        verb = "add" if replace is None else f"replace {replace} by"
+        return [f"would {verb} {len(records)} records in {self.describe()}"]
 
 
 class CallableSink(Sink):

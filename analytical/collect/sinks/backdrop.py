@@ -103,6 +103,18 @@ class Backdrop(Sink):
     def describe(self) -> str:
         return self.url
 
+    def preview(self, records: Batch, replace: Period | None, target: Target) -> list[str]:
+        lines: list[str] = []
+
+        def say(request: Request) -> None:
+            shown = request.masked()
+            fields = " ".join(f"{name}: {value};" for name, value in shown.headers.items())
+            lines.append(f"would {shown.method} {len(request.body)} bytes to {shown.url} ({fields.rstrip(';')})")
+
+        empty, self._empty_first = self._empty_first, False
+        push(records, self.url, self._token, chunk_size=self._chunk_size, empty_first=empty, dry_run=say)
+        return lines
+
 
 def push(
     records: Iterable[Mapping[str, Any]],

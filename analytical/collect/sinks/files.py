@@ -137,6 +137,9 @@ class FileSink(Sink):
     def describe(self) -> str:
         return str(self.path)
 
+    def key(self, target: Target) -> object:
+        return os.path.realpath(self.path)
+
 
 def _cell(when: str, target: Target) -> str:
     """Return the start of the period that a record stands in: rows may carry a time within it."""

@@ -125,6 +125,10 @@ class Sql(Sink):
     def describe(self) -> str:
         return redacted(self._url.render_as_string(hide_password=True))
 
+    def key(self, target: Target) -> object:
+        where = self._url.render_as_string(hide_password=True)
+        return where, self._name(target), target.span, tuple(sorted(target.constants.items()))
+
     # -- private ------------------------------------------------------------------------------------------------
 
     def _name(self, target: Target) -> tuple[str | None, str]:
