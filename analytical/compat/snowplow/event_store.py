@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...hit import Hit, new_id
@@ -87,7 +87,6 @@ class StoreSpool:
         clock: seconds since 1970.
     """
 
-    durable = False
     blocking = False
 
     def __init__(
@@ -101,6 +100,8 @@ class StoreSpool:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
+        # A store of an application's own may outlive the process; nothing in it is ever given up.
+        self.durable = not isinstance(store, InMemoryEventStore)
         self.batch_size = max(1, batch_size)
         self.byte_limit = byte_limit
         self.linger = linger
@@ -108,7 +109,7 @@ class StoreSpool:
         self._clock = clock
         self._lock = threading.RLock()
         self._over: deque[PayloadDict] = deque()  # given out by the store, more than a batch can hold
-        self._away = 0
+        self._lent: dict[int, Entry] = {}
         self._bytes = 0
         self._first = 0.0
         self._used = 0.0
@@ -126,7 +127,7 @@ class StoreSpool:
         """Keep a payload; ``False`` where there is no room."""
         with self._lock:
             held = self.store.size() + len(self._over)
-            if self.capacity is not None and held + self._away >= self.capacity and self._away:
+            if self.capacity is not None and self._lent and held + len(self._lent) >= self.capacity:
                 return False
             if self.store.add_event(payload) is False:
                 return False
@@ -146,6 +147,11 @@ class StoreSpool:
         """Give out nothing for a while."""
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + seconds)
+
+    @property
+    def lent(self) -> int:
+        """How many are under way."""
+        return len(self._lent)
 
     @property
     def full(self) -> bool:
@@ -183,23 +189,25 @@ class StoreSpool:
 
     def _lend(self, to: str) -> Entry:
         payload = self._over.popleft()
-        self._away += 1
         attempts = self._attempts.get(str(payload.get("eid")), 0) if self._attempts else 0
-        return Entry(hit_of(payload), to, attempts=attempts, since=self._used, token=payload)
+        entry = Entry(hit_of(payload), to, attempts=attempts, since=self._used, token=payload)
+        self._lent[id(entry)] = entry
+        return entry
 
     def settle(self, entries: Sequence[Entry], verdicts: Sequence[Verdict], now: float) -> list[bool]:
         done: PayloadDictList = []
         again: PayloadDictList = []
+        ours: list[bool] = []
         with self._lock:
-            self._away -= len(entries)
             for entry, verdict in zip(entries, verdicts, strict=True):
+                ours.append(self._lent.pop(id(entry), None) is not None)
+                if not ours[-1]:
+                    continue
                 eid = str(entry.token.get("eid"))
                 if verdict.state == "retry":
                     again.append(entry.token)
-                    self._attempts[eid] = entry.attempts + 1
+                    self._attempts[eid] = entry.attempts + verdict.tried
                     self._not_before = max(self._not_before, now + (verdict.after or 0.0))
-                elif verdict.state == "dropped":  # given up by the driver: a store that outlives it may still keep it
-                    again.append(entry.token)
                 else:
                     done.append(entry.token)
                     self._attempts.pop(eid, None)
@@ -209,9 +217,9 @@ class StoreSpool:
                 self.failures += 1
                 self.store.cleanup(again, True)
                 self._pushed = True  # tried once, so due as soon as the pause is over
-            else:
+            elif done:
                 self._not_before = 0.0
-        return [True] * len(entries)
+        return ours
 
     def renew(self, entries: Sequence[Entry]) -> None:
         """Leases do not run out: the one driver is in this process."""
@@ -235,16 +243,20 @@ class StoreSpool:
         return when
 
     def waiting(self, to: str = "") -> int:
-        return self._size() + self._away
+        return self._size() + len(self._lent)
+
+    def uploads(self, to: str) -> bool:
+        return True
 
     def ready(self, to: str = "") -> int:
         return self._size() if self.due(self._clock()) else 0
 
-    def remains(self, to: str = "") -> Iterable[Entry]:
-        """Give out everything, as a driver that gives up asks."""
+    def remains(self, to: str = "") -> list[Entry]:
         with self._lock:
             self._over.extend(self.store.get_events_batch())
-            return [self._lend(to) for _ in range(len(self._over))]
+            while self._over:
+                self._lend(to)
+            return list(self._lent.values())
 
     def stats(self, to: str) -> dict[str, int] | None:
         return None
@@ -256,7 +268,7 @@ class StoreSpool:
         # What waits in memory is the parent's to deliver; a store of the application's own knows for itself.
         self._lock = threading.RLock()
         self._over = deque()
-        self._away = 0
+        self._lent = {}
         self.armed = 0.0
         if isinstance(self.store, InMemoryEventStore):
             self.store.event_buffer = []

@@ -105,8 +105,8 @@ class Event:
             envelope = {"schema": UNSTRUCT_EVENT, "data": described.to_json()}
             payload.add_json(envelope, encode_base64, "ue_px", "ue_pr", json_encoder)
         if self._context:
-            envelope = {"schema": CONTEXTS, "data": [one.to_json() for one in self._context]}
-            payload.add_json(envelope, encode_base64, "cx", "co", json_encoder)
+            about = {"schema": CONTEXTS, "data": [one.to_json() for one in self._context]}
+            payload.add_json(about, encode_base64, "cx", "co", json_encoder)
         moment = self._true_timestamp
         if moment is not None:
             key, value = (moment.ts_type, moment.value) if isinstance(moment, Timestamp) else ("ttm", int(moment))
@@ -339,9 +339,7 @@ def entities(context: Any) -> list[SelfDescribingJson]:
     if context is None:
         return []
     if not isinstance(context, (list, tuple)):
-        raise TypeError(
-            f"context: expected a list of SelfDescribingJson, even of one, got {type(context).__name__}"
-        )
+        raise TypeError(f"context: expected a list of SelfDescribingJson, even of one, got {type(context).__name__}")
     for one in context:
         if not hasattr(one, "to_json"):
             raise TypeError(f"context: expected a list of SelfDescribingJson, got {type(one).__name__} in it")

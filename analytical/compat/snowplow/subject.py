@@ -14,7 +14,7 @@ DEFAULT_PLATFORM = "pc"
 
 
 class Subjective:
-    """The setters, which a subject has and a tracker forwards. Each returns the object, so that calls can be chained."""
+    """The setters, which a subject has and a tracker forwards. Each returns its object, to be chained."""
 
     __slots__ = ()
 

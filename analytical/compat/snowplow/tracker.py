@@ -287,9 +287,7 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track that a screen of a mobile application was shown; without an id it gets one. See :class:`ScreenView`."""
-        view = ScreenView(
-            id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type
-        )
+        view = ScreenView(id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type)
         return self._said(view, context, tstamp, event_subject)
 
     def track_struct_event(
@@ -407,7 +405,7 @@ class Tracker(Subjective):
         contracts.input_type("type_", type_)
         contracts.texts("element_classes", element_classes, optional=True)
         # The schema demands the first four, and an id that is text.
-        data = {"formId": form_id, "elementId": element_id or "", "nodeName": node_name, "value": value}
+        data: dict[str, Any] = {"formId": form_id, "elementId": element_id or "", "nodeName": node_name, "value": value}
         if type_ is not None:
             data["type"] = type_.lower()
         if element_classes is not None:
