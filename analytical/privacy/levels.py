@@ -11,6 +11,7 @@ from .address import anonymize_ip_address
 from .rule import Rule
 from .text import identifies, scrub_properties, scrub_text
 from .url import origin, scrub_url
+from .words import words
 
 __all__ = ["rules"]
 
@@ -20,8 +21,11 @@ _TAG = re.compile(
 )
 _SCREEN = re.compile(r"([1-9]\d{1,4})[xX×]([1-9]\d{1,4})")
 # Screens that many people have, as of 2026-08 (https://gs.statcounter.com/screen-resolution-stats).
-_COMMON_SCREENS = frozenset(
-    ["1920x1080", "1536x864", "1366x768", "1440x900", "1280x720", "1600x900", "2560x1440", "1280x1024", "1680x1050", "1920x1200", "3840x2160", "1280x800", "1024x768", "360x800", "390x844", "393x873", "412x915", "414x896", "360x780", "375x812", "385x854", "393x852", "430x932", "428x926", "375x667", "360x640", "384x832", "412x892", "402x874", "440x956", "768x1024", "820x1180", "810x1080", "800x1280", "1280x832", "1512x982", "1470x956", "1728x1117", "2560x1080", "3440x1440"]
+_COMMON_SCREENS = words(
+    "1920x1080 1536x864 1366x768 1440x900 1280x720 1600x900 2560x1440 1280x1024 1680x1050 1920x1200 3840x2160 "
+    "1280x800 1024x768 360x800 390x844 393x873 412x915 414x896 360x780 375x812 385x854 393x852 430x932 428x926 "
+    "375x667 360x640 384x832 412x892 402x874 440x956 768x1024 820x1180 810x1080 800x1280 1280x832 1512x982 "
+    "1470x956 1728x1117 2560x1080 3440x1440"
 )
 _OPAQUE = re.compile(r"[0-9a-fA-F]{16,}|[0-9.]{1,40}|[\w.=+/:-]{16,}")
 

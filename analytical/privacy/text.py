@@ -61,25 +61,23 @@ def scrub_text(text: str, *, strict: bool = False) -> str:
     text = shorten(text)
     if "://" in text:
         text = _URL.sub(lambda match: _scrub_inner_url(match.group(), strict), text)
-    if _UNUSUAL.search(text):
-        plain = decoded(text)
-        if plain != text and spans(plain, strict=strict):
-            text = plain
+    plain = decoded(text) if _UNUSUAL.search(text) else text
+    found = spans(plain, strict=strict)
+    if not found:
+        return text
     for _ in range(3):
-        found = spans(text, strict=strict)
-        if not found:
-            return text
         pieces, end = [], 0
         for start, stop, label in found:
-            pieces += [text[end:start], "[", label, "]"]
+            pieces += [plain[end:start], "[", label, "]"]
             end = stop
-        pieces.append(text[end:])
+        pieces.append(plain[end:])
         replaced = "".join(pieces)
-        if replaced == text:
+        found = spans(replaced, strict=strict)
+        if not found or replaced == plain:
             break
-        text = replaced
+        plain = replaced
     # Replacing made new neighbours three times over: nothing of such a text is worth a risk.
-    return "[removed]" if spans(text, strict=strict) else text
+    return "[removed]" if found else replaced
 
 
 def _scrub_inner_url(url: str, strict: bool) -> str:
@@ -97,7 +95,8 @@ def identifies(text: str, *, words: bool = True) -> bool:
         text: an id, or a word of a closed vocabulary.
         words: whether two words of which one is a given name count, too.
     """
-    from .detect import decoded, prefixed, spans
+    from .detect import decoded, spans
+    from .tokens import prefixed
     from .words import first_names, fold
 
     text = decoded(shorten(text)) if _UNUSUAL.search(text) else shorten(text)

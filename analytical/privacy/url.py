@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from .words import DOUBTFUL, PEOPLE, RESERVED, denied_key, first_names, fold
+from .words import DOUBTFUL, PEOPLE, RESERVED, denied_key, first_names, fold, words
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
 
 #: The campaign parameters of https://support.google.com/analytics/answer/10917952; ``utm_term`` holds what was searched.
-QUERY_ALLOW = frozenset(
-    ["utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_id", "utm_source_platform", "utm_creative_format", "utm_marketing_tactic"]
+QUERY_ALLOW = words(
+    "utm_source utm_medium utm_campaign utm_content utm_id utm_source_platform utm_creative_format utm_marketing_tactic"
 )
 
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,31}):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
@@ -28,32 +28,50 @@ _MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
 # A segment of letters, or a short plain number, is most segments of most sites.
 _PLAIN = re.compile(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
 _ASSET = re.compile(r"[\w.@~-]{1,120}\.(?:m?js|css|map|woff2?|ttf|otf|eot|wasm|ico)", re.IGNORECASE)
-_CONTEXT = frozenset(
-    ["hello", "hi", "hey", "dear", "welcome", "greetings", "bonjour", "salut", "bienvenue", "hallo", "liebe", "lieber", "willkommen", "hola", "ciao", "ola", "hej", "mr", "mrs", "ms", "miss", "dr", "prof", "herr", "frau", "mme", "mlle", "monsieur", "madame", "sr", "sra", "senor", "senora", "account", "accounts", "profile", "user", "customer", "patient", "client", "member", "employee", "student", "passenger", "guest", "recipient", "contact", "konto", "profil", "benutzer", "kunde", "patientin", "compte", "utilisateur", "cuenta", "perfil", "usuario", "cliente", "for", "of", "order", "invoice", "booking", "appointment", "prescription", "name", "by", "from", "with", "to", "resume", "cv", "at", "s", "orders", "thanks", "congratulations", "page", "cart", "basket", "wishlist", "dashboard", "inbox", "settings", "photos", "timeline", "results", "calendar", "messages"]
+_CONTEXT = words(
+    "hello hi hey dear welcome greetings bonjour salut bienvenue hallo liebe lieber willkommen hola ciao ola hej "
+    "mr mrs ms miss dr prof herr frau mme mlle monsieur madame sr sra senor senora account accounts profile user "
+    "customer patient client member employee student passenger guest recipient contact konto profil benutzer "
+    "kunde patientin compte utilisateur cuenta perfil usuario cliente for of order invoice booking appointment "
+    "prescription name by from with to resume cv at s orders thanks congratulations page cart basket wishlist "
+    "dashboard inbox settings photos timeline results calendar messages"
 )
-_COMMIT = frozenset(
-    ["commit", "commits", "blob", "tree", "raw", "sha", "rev", "revision", "revisions", "changeset", "blame", "compare", "object", "objects", "archive"]
+_COMMIT = words(
+    "commit commits blob tree raw sha rev revision revisions changeset blame compare object objects archive"
 )
-_CREDENTIAL = frozenset(
-    ["token", "tokens", "reset", "reset-password", "password-reset", "resetpassword", "passwordreset", "password", "forgot", "forgot-password", "recover", "recovery", "verify", "verification", "verify-email", "email-verify", "confirm", "confirmation", "confirm-email", "activate", "activation", "magic", "magic-link", "magiclink", "invite", "invitation", "invitations", "invites", "auth", "login", "signin", "sign-in", "session", "sessions", "sess", "key", "keys", "api-key", "apikey", "api_key", "secret", "secrets", "unlock", "otp", "code", "codes", "oauth", "callback", "sso", "share", "shared", "access", "access-token", "share-link", "download-link", "private", "link", "links", "join", "accept", "set-password", "unsubscribe", "optout", "opt-out", "optin", "opt-in", "ticket", "passcode", "pin", "webhook", "webhooks", "hooks", "hook", "preview", "claim", "redeem", "authorize", "grant", "validate", "passwort", "zuruecksetzen", "bestaetigen", "einladung", "aktivieren", "abmelden", "reinitialiser", "confirmer", "invitation", "restablecer", "confirmar", "password_reset", "reset_password", "verify_email", "confirm_email", "magic_link", "s", "sid", "jsessionid", "phpsessid"]
+_CREDENTIAL = words(
+    "token tokens reset reset-password password-reset resetpassword passwordreset password forgot forgot-password "
+    "recover recovery verify verification verify-email email-verify confirm confirmation confirm-email activate "
+    "activation magic magic-link magiclink invite invitation invitations invites auth login signin sign-in "
+    "session sessions sess key keys api-key apikey api_key secret secrets unlock otp code codes oauth callback "
+    "sso share shared access access-token share-link download-link private link links join accept set-password "
+    "unsubscribe optout opt-out optin opt-in ticket passcode pin webhook webhooks hooks hook preview claim redeem "
+    "authorize grant validate passwort zuruecksetzen bestaetigen einladung aktivieren abmelden reinitialiser "
+    "confirmer restablecer confirmar password_reset reset_password verify_email confirm_email magic_link s sid "
+    "jsessionid phpsessid"
 )
-_CODES = frozenset(
-    ["otp", "code", "codes", "verify", "verification", "confirm", "confirmation", "pin", "passcode", "token", "activate", "activation", "mfa", "2fa", "totp"]
+_CODES = words(
+    "otp code codes verify verification confirm confirmation pin passcode token activate activation mfa 2fa totp"
 )
-_CONTACT = frozenset(
-    ["phone", "tel", "telephone", "telefon", "mobile", "cell", "sms", "whatsapp", "fax", "call", "msisdn", "telefono", "telephone-number", "phone-number", "handy", "contact", "user", "users", "customer", "customers", "viber"]
+_CONTACT = words(
+    "phone tel telephone telefon mobile cell sms whatsapp fax call msisdn telefono telephone-number phone-number "
+    "handy contact user users customer customers viber"
 )
-_NAMED = frozenset(
-    ["name", "names", "first-name", "firstname", "first_name", "last-name", "lastname", "last_name", "surname", "full-name", "fullname", "username", "user-name", "user_name", "login", "nickname", "nick", "vorname", "nachname", "handle", "screenname", "screen-name"]
+_NAMED = words(
+    "name names first-name firstname first_name last-name lastname last_name surname full-name fullname username "
+    "user-name user_name login nickname nick vorname nachname handle screenname screen-name"
 )
-_RECIPIENT = frozenset(
-    ["unsubscribe", "unsub", "click", "clicks", "clicked", "open", "opens", "opened", "track", "tracking", "recipient", "recipients", "subscriber", "subscribers", "pixel", "beacon", "view-in-browser", "webversion", "optout", "opt-out", "rcpt", "contact-id", "click-id", "clickid", "gclid", "fbclid", "msclkid", "mc_eid", "newsletter-open", "email-open", "abmelden", "desabonnement", "desinscription", "baja"]
+_RECIPIENT = words(
+    "unsubscribe unsub click clicks clicked open opens opened track tracking recipient recipients subscriber "
+    "subscribers pixel beacon view-in-browser webversion optout opt-out rcpt contact-id click-id clickid gclid "
+    "fbclid msclkid mc_eid newsletter-open email-open abmelden desabonnement desinscription baja"
 )
-_SHORT_RECIPIENT = frozenset(
-    ["t", "r", "e", "c", "l", "ls", "ss", "wf", "el", "ct", "cl", "go", "redirect", "redir", "ref", "email", "emails", "mail", "mailing", "campaign", "link", "links", "aff", "affiliate"]
+_SHORT_RECIPIENT = words(
+    "t r e c l ls ss wf el ct cl go redirect redir ref email emails mail mailing campaign link links aff affiliate"
 )
-_SEARCHES = frozenset(
-    ["search", "searches", "suche", "suchen", "recherche", "rechercher", "buscar", "busqueda", "cerca", "ricerca", "zoeken", "pesquisa", "find", "results", "q", "query", "s", "szukaj", "sok", "keyword", "keywords"]
+_SEARCHES = words(
+    "search searches suche suchen recherche rechercher buscar busqueda cerca ricerca zoeken pesquisa find results "
+    "q query s szukaj sok keyword keywords"
 )
 _BORN = re.compile(
     r"(/(?:born|dob|birthday|birthdate|birth|date-of-birth|geburtstag|geburtsdatum)/)\d{1,4}/\d{1,2}/\d{1,4}",
@@ -191,12 +209,13 @@ def _address_host(host: str) -> str | None:
 
 
 def _labels(host: str) -> str:
-    from .detect import record_id, spans
+    from .detect import spans
+    from .tokens import record_id
 
     labels = host.split(".")
     for index, label in enumerate(labels[:-1]):
         if len(label) >= 10 and (
-            (record_id(label) and len(label) >= 24) or spans(label, strict=True, bare=False, names=False)
+            (record_id(label) and len(label) >= 24) or spans(label, strict=True, bare=False, people=False)
         ):
             labels[index] = "id"
     return ".".join(labels)
@@ -239,11 +258,12 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
                 if not _CONTEXT.isdisjoint(words):
                     label = _announced(raw)
             elif len(raw) >= 20:
-                from .detect import is_random
+                from .tokens import is_random
 
                 label = "token" if is_random(raw) else None
         return label or (_in_context(raw, raw, before, strict, last) if before else None)
-    from .detect import decoded, record_id, spans
+    from .detect import decoded, spans
+    from .tokens import record_id
 
     text = decoded(raw)
     if raw[0] == ":" and raw[1:].replace("-", "").isalpha():
@@ -257,11 +277,11 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
             return "id"
         return "token" if len(text) >= 32 and "-" not in text and before not in _COMMIT else None
     if _ASSET.fullmatch(text):
-        found = [span for span in spans(text, bare=False, names=False) if span[2] not in ("token", "id")]
+        found = [span for span in spans(text, bare=False, people=False) if span[2] not in ("token", "id")]
     elif strict and text[:1] in "@~" and len(text) > 1 and (last or before in PEOPLE):
         return "id"
     else:
-        found = spans(text, strict=strict, slug=True, bare=False, names=" " in text)
+        found = spans(text, strict=strict, slug=True, bare=False, people=" " in text)
         if strict and found and all(label == "handle" for _, _, label in found):
             found = []
     if found:
@@ -308,7 +328,7 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
         if before in _SHORT_RECIPIENT and _CODE_LIKE.fullmatch(text) and digits >= 2 and not text.isdigit():
             return "id"
         if before in _SEARCHES and not text.isdigit():
-            from .detect import mentions_health
+            from .names import mentions_health
 
             if mentions_health(text.replace("-", " ").replace("+", " ")):
                 return "search"
@@ -347,7 +367,8 @@ def _value(value: str, strict: bool) -> bool:
     """Tell whether the value of an allowed parameter may stay."""
     if len(value) <= 32 and _PLAIN.fullmatch(value) and _CONTEXT.isdisjoint(re.split("[-_]", value.lower())):
         return not (strict and not value.isdigit() and mentions(value))
-    from .detect import decoded, record_id, slug_spans, spans
+    from .detect import decoded, slug_spans, spans
+    from .tokens import record_id
 
     text = decoded(value.replace("+", " " if not value.startswith("+") else "+"))
     if len(text) > 512 or "://" in text:
@@ -364,6 +385,6 @@ def _value(value: str, strict: bool) -> bool:
 
 def mentions(value: str) -> bool:
     """Tell whether an allowed value is about somebody's health or holds somebody's name."""
-    from .detect import mentions_health
+    from .names import mentions_health
 
     return mentions_health(value.replace("-", " ").replace("_", " "))

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["HEALTH", "NOT_NAMES", "PEOPLE", "RESERVED", "denied_key", "first_names", "fold"]
+__all__ = ["DOUBTFUL", "HEALTH", "NOT_NAMES", "PEOPLE", "RESERVED", "denied_key", "first_names", "fold", "words"]
 
 
 @cache
@@ -27,12 +27,13 @@ def fold(word: str) -> str:
     return word.lower().translate(_FOLD)
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
 #: Path segments behind which a person's name or handle stands.
-PEOPLE = _words(
+PEOPLE = words(
     "user users u member members profile profiles people person persons author authors customer customers patient "
     "patients employee employees student students teacher teachers contact contacts friend friends player players "
     "seller sellers buyer buyers guest guests subscriber subscribers follower followers following utilisateur "
@@ -42,10 +43,10 @@ PEOPLE = _words(
 )
 
 #: Singular words that a page of the site itself follows more often than a person's name: only a name-like one counts.
-DOUBTFUL = _words("account accounts profile konto compte cuenta conta in home by contact guest following people person")
+DOUBTFUL = words("account accounts profile konto compte cuenta conta in home by contact guest following people person")
 
 #: What stands behind a collection of people and names none of them.
-RESERVED = _words(
+RESERVED = words(
     "about access account accounts action actions activate activation activity add address addresses admin all alerts api "
     "apps archive assets auth avatar badges bank benefits billing blocked blog bookmarks card cards cart change "
     "change-password chat checkout comments communication confirm confirmation contact contacts cookies create dashboard "
@@ -69,7 +70,7 @@ RESERVED = _words(
 )
 
 #: Capitalised words that follow a greeting, a title or an account word and are nobody's name.
-NOT_NAMES = _words(
+NOT_NAMES = words(
     "a access account accounts address admin administration administrator agency agreement air alert alerts all america "
     "analytics and android angular answers anonymous api app apple application apps archive area art article at award "
     "awards baby back bank bar basket bean beach beast beginners benefits berlin best beta better beyond big billing blog "
@@ -122,7 +123,7 @@ NOT_NAMES = _words(
 )
 
 #: Words of health, in a search that strict() takes out.
-HEALTH = _words(
+HEALTH = words(
     "abortion abtreibung addiction adhd aids alcoholism allergy alzheimer anorexia antidepressant anxiety arthritis asthma "
     "autism biopsy bipolar bulimia cancer cancro cancer- chemo chemotherapy chlamydia cholesterol contraception contraceptive "
     "copd covid dementia demenz depression depresion depressione depressive diabetes diabete diagnosis dialysis disease "
@@ -139,7 +140,7 @@ HEALTH = _words(
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 
 # A key with one of these parts names something personal, whatever stands beside it.
-_PARTS = _words(
+_PARTS = words(
     "email emails mailaddress emailaddress phone phones telephone telefon telefono telefone msisdn fax mobilephone "
     "phonenumber ssn nino nhs cpf cnpj pesel bsn dni nif curp passport passwort password passwords passwd pwd passphrase "
     "passcode kennwort contrasena senha wachtwoord secret secrets apikey accesskey jwt bearer cookie cookies authorization "
@@ -151,13 +152,13 @@ _PARTS = _words(
     "token privatekey signature ipv4 ipv6"
 )
 # ... unless one of these says that it counts or describes the thing.
-_COUNTS = _words(
+_COUNTS = words(
     "count counts number_of total max min limit used usage verified valid validated enabled disabled has is opened sent "
     "clicked bounced subject template campaign provider domain type kind length strength status optin opt consent "
     "changed confirmed required method input output completion prompt per cost budget open click rate opens clicks "
 )
 # Keys, with their parts joined, that name something personal as a whole.
-_WHOLE = _words(
+_WHOLE = words(
     "ip mail e_mail tel mobile cell handy user_name first_name last_name full_name family_name given_name middle_name "
     "customer_name client_name patient_name contact_name recipient_name sender_name billing_name shipping_name card_holder "
     "cardholder account_holder account_holder_name holder_name guest_name passenger_name employee_name student_name "
@@ -172,7 +173,7 @@ _WHOLE = _words(
     "geo_lon geo_lng gps lon long location_lat location_lng user_agent user_login login_name contact_email advertising_id "
     "device_id android_id"
 )
-_STRICT = _words(
+_STRICT = words(
     "age gender sex religion ethnicity race nationality diagnosis disease medication health salary income sexual_orientation "
     "political_party handle login user person gclid fbclid msclkid dclid gbraid wbraid twclid ttclid li_fat_id yclid igshid "
     "mc_eid mc_cid click_id clickid recipient_id subscriber_id contact_id user_id userid customer_id patient_id member_id "

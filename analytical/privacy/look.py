@@ -1,0 +1,63 @@
+"""A text as the detectors look at it: spelled plainly, in small letters too, and the words that it has."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from unicodedata import category, decimal, normalize
+from urllib.parse import unquote
+
+__all__ = ["Look", "Span", "decoded"]
+
+#: Start, end, and what stands there.
+Span = tuple[int, int, str]
+
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|&(?:#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5}|commat|period|plus|amp);")
+_WORD = re.compile(r"[^\W\d_]+")
+_DIGIT = re.compile(r"[0-9]")
+_RUN = re.compile(r"[A-Za-z0-9_+/=.-]{12}")
+
+
+class Look:
+    """One text, and what tells at a glance which detectors have anything to look for.
+
+    Args:
+        text: as :func:`decoded` spells it.
+    """
+
+    __slots__ = ("digits", "low", "runs", "text", "words")
+
+    def __init__(self, text: str) -> None:
+        low = text.lower()
+        if len(low) != len(text):  # a few capitals become two small letters; places must stay the same
+            low = "".join([small if len(small := character.lower()) == 1 else character for character in text])
+        self.text = text
+        self.low = low
+        self.words = frozenset(_WORD.findall(low))
+        self.digits = _DIGIT.search(text) is not None
+        self.runs = _RUN.search(text) is not None
+
+
+def decoded(text: str) -> str:
+    """Undo percent-encoding and HTML entities up to three times, look-alike characters and invisible ones.
+
+    >>> decoded("alice%2540example.com"), decoded("alice\\u200b@example.com")
+    ('alice@example.com', 'alice@example.com')
+    """
+    for _ in range(3):
+        if not _ESCAPED.search(text):
+            break
+        text = unescape(unquote(text, errors="replace")) if "&" in text else unquote(text, errors="replace")
+    if not text.isascii():
+        text = "".join([_plain(character) for character in normalize("NFKC", text)])
+        text = normalize("NFC", text)
+    return text
+
+
+def _plain(character: str) -> str:
+    if character < "\x80":
+        return character
+    kind = category(character)
+    if kind == "Nd":
+        return str(decimal(character))
+    return "" if kind in ("Cf", "Mn") and character != "\u0301" else character

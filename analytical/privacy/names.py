@@ -1,0 +1,232 @@
+"""People's names beside a word that announces one: a greeting, a title, an account word; and what people searched for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .look import Look, Span
+from .words import HEALTH, NOT_NAMES, first_names, fold, words
+
+__all__ = ["find", "mentions_health", "searches"]
+
+_LETTER = r"[^\W\d_]"
+_WORDS3 = rf"({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}})"
+_GREETING = re.compile(
+    r"(?<![^\W_])(hello|hi|hey|dear|welcome back|welcome|greetings|good (?:morning|afternoon|evening)|thanks|thank you|congratulations|"
+    r"happy birthday|bonjour|salut|bonsoir|bienvenue|cher|chère|hallo|guten (?:tag|morgen|abend)|liebe[rs]?|sehr geehrte[rs]?|"
+    r"willkommen zurück|willkommen|servus|moin|grüezi|grüß gott|hola|buen[oa]s (?:días|tardes|noches)|estimad[oa]|querid[oa]|"
+    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|olá|bom dia|prezad[oa]|bem-vind[oa]|"
+    r"hej|hei|välkommen|velkommen|welkom(?: terug)?|beste|geachte|cześć|witaj|dzień dobry|drog[ia]|ahoj|merhaba|sayın|"
+    rf"привет|здравствуйте|уважаем(?:ый|ая))(,|!|:)?[ \u00a0]{_WORDS3}",
+)
+_WEAK_GREETING = words(
+    "welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe lieber liebes moin "
+    "hello hallo car"
+) | {"thank you"}
+_TITLE = re.compile(
+    r"(?<![^\W_])(mr|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame|mademoiselle|sr|sra|srta|señora?|señorita|"
+    r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer|dhr|mevr|mw|doctor|sir|lady|lord|"
+    rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de)\.?[ \u00a0]){{0,2}}{_WORDS3}",
+)
+_WEAK_TITLE = words(
+    "miss don dona pan pani pana sir lady lord sr ing professor doctor captain capt rev reverend sig avv ms"
+)
+_ACCOUNT_WORD = (
+    r"(?:account|profile|user ?name|user|customer|patient|client|member|employee|student|passenger|traveller|guest|recipient|"
+    r"contact|beneficiary|card ?holder|tenant|candidate|applicant|subscriber|holder|owner|name|full name|first name|last name|surname|signed in|logged in|"
+    r"konto|profil|benutzer|nutzer|kunde|kundin|patientin|mitglied|vorname|nachname|compte|utilisateur|cuenta|perfil|usuario|cliente|conta|utente|"
+    r"paziente|paciente|gebruiker|klant|nom|prénom|nombre|nome|naam|imię|nazwisko|użytkownik|angemeldet|connecté|attn|c/o|mr|"
+    r"order|invoice|receipt|booking|reservation|appointment|prescription|quote|statement|bill|ticket|bestellung|rechnung|termin|buchung|commande|facture|"
+    r"pedido|factura|reserva|ordine|fattura|fatura|edit|delete|impersonate|message|chat|call|conversation|inbox|dashboard|orders|medical record|record|cart|wishlist|settings|"
+    r"invited|shared|sent|resume|cv|lebenslauf|curriculum vitae|application|bewerbung)"
+)
+_ACCOUNT = re.compile(
+    rf"(?<![^\W_])({_ACCOUNT_WORD})(\s?(?::|–|—|\||#|=|-)\s?|\s(?:of|for|von|vom|für|de|di|da|do|del|du|van|voor|dla|as|als|with|mit|by|from|to|avec|con|pour|para|per|is)\s|\s)"
+    rf"{_WORDS3}",
+)
+_GREETERS = words(
+    "hello hi hey dear welcome greetings good thanks thank congratulations happy bonjour salut bonsoir bienvenue "
+    "cher chère hallo guten liebe lieber liebes sehr willkommen servus moin grüezi grüß hola buenos buenas "
+    "estimado estimada querido querida bienvenido bienvenida ciao buongiorno buonasera gentile caro cara "
+    "benvenuto benvenuta olá bom prezado prezada bem hej hei välkommen velkommen welkom beste geachte cześć witaj "
+    "dzień drogi droga ahoj merhaba sayın привет здравствуйте уважаемый уважаемая"
+)
+_TITLES = words(
+    "mr mrs ms miss mx dr prof professor herr herrn frau fräulein mme mlle monsieur madame mademoiselle sr sra "
+    "srta señor señora señorita don doña dona sig signor signora dott dottoressa avv ing senhor senhora pan pani "
+    "pana mevrouw meneer dhr mevr mw doctor sir lady lord rev reverend capt captain господин госпожа"
+)
+_ACCOUNTS = frozenset(re.findall(r"[^\W\d_]+", _ACCOUNT_WORD)) | {"signed", "logged", "card", "cardholder", "username"}
+# What belongs to somebody, after a possessive or a plural s.
+_OWNED = re.compile(
+    r"['’sxz][ \u00a0](?:account|profile|orders?|cart|basket|wish ?list|dashboard|inbox|konto|profil|settings|photos|timeline|subscription|invoices?|"
+    r"bookings?|reservations?|medical|health|results|calendar|address|phone|email|birthday|appointments?|prescriptions?|page|resume|cv|messages|payment|"
+    r"tickets?|bestellung(?:en)?)(?!\w)"
+)
+_THEIRS = words(
+    "account profile order orders cart basket wish wishlist dashboard inbox konto profil settings photos timeline "
+    "subscription invoice invoices booking bookings reservation reservations medical health results calendar "
+    "address phone email birthday appointment appointments prescription prescriptions page resume cv messages "
+    "payment ticket tickets bestellung bestellungen"
+)
+# A name, a dash or the like, then what the page is.
+_PAGE_OF = re.compile(
+    r"\s?[|–—·»>:,(-]\s?(?:my |mein |your |user |customer |public |edit |patient |mon |mi )?(?:account|profile|profil|konto|compte|cuenta|perfil|dashboard|"
+    r"patient|customer|member|user|medical record|resume|cv|lebenslauf)(?!\w)"
+)
+_PAGES = words(
+    "account profile profil konto compte cuenta perfil dashboard patient customer member user medical resume cv "
+    "lebenslauf"
+)
+_HEAD = re.compile(r"[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2}\Z")
+_PARTICLES = words("von van de der den di da del della du la le bin ibn al el dos das zu zum ter ten y e mac o'")
+_SEARCH = re.compile(
+    r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse|recherche|résultats?|búsqueda|resultados?|risultati|ricerca|"
+    r"pesquisa|zoekresultaten|wyniki|sök|query)\s{0,2}(?:(?:for|nach|für|pour|de|del|para|per|voor|dla)\b|:|=|–|-)\s{0,2}"
+    r"([^|–—\n]{2,120}?)(?=\s[|–—-]\s|\s?[|–—\n]|$)",
+)
+_SIGNED = frozenset(
+    (
+        "signed in",
+        "logged in",
+        "username",
+        "user name",
+        "first name",
+        "last name",
+        "surname",
+        "full name",
+        "vorname",
+        "nachname",
+        "prénom",
+        "angemeldet",
+        "connecté",
+        "patient",
+        "passenger",
+    )
+)
+_SEARCHED = words(
+    "search searched searching result results suche suchergebnis suchergebnisse ergebnisse recherche résultat "
+    "résultats búsqueda resultado resultados risultati ricerca pesquisa zoekresultaten wyniki sök query"
+)
+
+
+def find(look: Look, *, slug: bool) -> Iterator[Span]:
+    """Find names; ``slug`` where the words are those of a path segment, whose capitals tell nothing."""
+    text, low, present = look.text, look.low, look.words
+    if not _GREETERS.isdisjoint(present):
+        for match in _GREETING.finditer(low):
+            greeting, words = match.group(1), text[match.start(3) : match.end(3)]
+            sure = not slug and (
+                greeting not in _WEAK_GREETING or bool(match.group(2)) or greeting in ("hello", "hallo")
+            )
+            size = _people(words, sure=sure, lower=slug)
+            if size:
+                yield match.start(3), match.start(3) + size, "name"
+    if not _TITLES.isdisjoint(present):
+        yield from _titled(look, slug)
+    if not _ACCOUNTS.isdisjoint(present):
+        for match in _ACCOUNT.finditer(low):
+            words = text[match.start(3) : match.end(3)]
+            size = _people(words, sure=False, lower=slug)
+            if not size and match.group(1) in _SIGNED and match.group(2).strip() and not slug:
+                first = words.split(" ")[0].strip(".,-")
+                size = len(first) if len(first) > 1 and fold(first) not in NOT_NAMES else 0
+            if size:
+                yield match.start(3), match.start(3) + size, "name"
+    if not _THEIRS.isdisjoint(present):
+        for match in _OWNED.finditer(low):
+            yield from _last_names(text, match.start() + 1, owned=True)
+    if not _PAGES.isdisjoint(present):
+        for match in _PAGE_OF.finditer(low):
+            yield from _last_names(text, match.start(), owned=False)
+
+
+def _titled(look: Look, slug: bool) -> Iterator[Span]:
+    text = look.text
+    for match in _TITLE.finditer(look.low):
+        title, dot, words = match.group(1), match.group(2), text[match.start(3) : match.end(3)]
+        if not slug and not text[match.start(1)].isupper() and words[:1].islower():
+            continue
+        sure = not slug and (title not in _WEAK_TITLE or bool(dot)) and words[:1].isupper()
+        size = _people(words, sure=sure, lower=slug)
+        if not size and slug and title in ("mr", "mrs", "ms", "dr", "herr", "frau", "mme", "prof"):
+            first = re.split("[ -]", words)[0]
+            size = len(first) if len(first) > 2 and first not in NOT_NAMES and first.isalpha() else 0
+        if size:
+            yield match.start(3), match.start(3) + size, "name"
+
+
+def searches(look: Look) -> Iterator[Span]:
+    """Find what somebody searched for."""
+    if not _SEARCHED.isdisjoint(look.words):
+        for match in _SEARCH.finditer(look.low):
+            if match.group(1)[0] != "[":
+                yield *match.span(1), "search"
+
+
+def _last_names(text: str, end: int, *, owned: bool) -> Iterator[Span]:
+    """Read a name backwards from where it ends; the words before may be more than the name."""
+    head = _HEAD.search(text, max(0, end - 64), end)
+    if head is None:
+        return
+    start, named, count, apart = None, False, 0, False
+    for part in reversed(list(re.finditer(r"[^\s]+", head.group()))):
+        word = part.group().rstrip("'’")
+        plain = fold(word)
+        if count == 0 and owned:
+            apart = plain.endswith(("'s", "’s")) or word != part.group()
+        for ending in ("'s", "’s"):
+            plain = plain.removesuffix(ending)
+        known = plain in first_names() or (owned and plain.endswith("s") and plain[:-1] in first_names())
+        if not known and (plain in NOT_NAMES or plain.removesuffix("s") in NOT_NAMES or not word[:1].isupper()):
+            break
+        named = named or known
+        start = part.start()
+        count += 1
+    if start is None:
+        return
+    if named if not owned else apart or (named and count > 1):
+        yield head.start() + start, end, "name"
+
+
+def _people(words: str, *, sure: bool, lower: bool = False) -> int:
+    """Return how many characters at the start are somebody's name, or 0.
+
+    Args:
+        sure: whether what stands before announces a name and little else.
+        lower: whether the text tells nothing by its capitals, as a slug does.
+    """
+    names = first_names()
+    end, capitals, known = 0, 0, False
+    for match in re.finditer(r"[^\s-]+", words):
+        word = match.group().strip(".,")
+        plain = fold(word.rstrip("'’"))
+        if plain.endswith(("'s", "’s")):
+            plain = plain[:-2]
+        if end and plain in _PARTICLES:
+            continue
+        if plain in NOT_NAMES and plain not in names:
+            break
+        parts = plain.split(".")
+        if plain in names or (len(parts) > 1 and parts[0] in names):
+            known = True
+        elif (not (word[:1].isupper() and (len(word) > 1 or end)) and not (lower and known and end)) or (
+            not sure and not known and any(character.isdigit() for character in word)
+        ):
+            break
+        capitals += 1
+        end = match.end()
+        if capitals == 3:
+            break
+    if not end:
+        return 0
+    if known or sure:
+        return end
+    return end if capitals >= 2 else 0
+
+
+def mentions_health(text: str) -> bool:
+    """Tell whether a search asks about somebody's health, or for somebody by name."""
+    words = [fold(word) for word in re.findall(r"[^\W\d_]+", text)]
+    return any(word in HEALTH for word in words) or any(word in first_names() for word in words)

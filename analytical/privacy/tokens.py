@@ -1,0 +1,209 @@
+"""Keys, tokens and ids of records: known prefixes, and runs that were drawn and not written."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from .look import Look, Span
+from .words import denied_key, words
+
+__all__ = ["find", "is_random", "prefixed", "record_id", "token_label"]
+
+_I = re.IGNORECASE
+_PREFIXED = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"eyJ[\w-]{5,}+(?:\.[\w=-]*+){0,4}"  # JSON Web Tokens, signed or encrypted
+    r"|(?:sk|pk|rk)_(?:live|test)_\w{8,}+|whsec_[\w+/=]{8,}+|(?:acct|cus|pi|seti|cs_live|cs_test)_\w{14,}+"  # Stripe
+    r"|(?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|AIPA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{12,}+"  # AWS
+    r"|gh[pousr]_\w{16,}+|github_pat_\w{20,}+|gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat)-[\w-]{16,}+"
+    r"|xox[abeoprs]-[\w-]{8,}+|xapp-[\w-]{8,}+|AIza[\w-]{20,}+|ya29\.[\w-]{10,}+|1//0[\w-]{20,}+|GOCSPX-[\w-]{16,}+"
+    r"|[0-9]{6,}+-[a-z0-9]{20,}\.apps\.googleusercontent\.com"
+    r"|sk-(?:ant-|proj-|or-|svcacct-|lf-)?[\w-]{16,}+|SG\.[\w-]{10,}+\.[\w-]{10,}+|key-[0-9a-f]{20,}+|npm_\w{20,}+"
+    r"|pypi-[\w-]{20,}+|do[opr]_v1_\w{16,}+|hf_\w{16,}+|shp(?:at|ss|ca|pa)_\w{16,}+|sq0[a-z]{3}-[\w-]{16,}+|EAA[A-Za-z0-9]{20,}+"
+    r"|lin_api_\w{16,}+|fig[dou]_[\w-]{16,}+|dckr_pat_[\w-]{10,}+|hv[sb]\.[\w-]{16,}+|ATATT3[\w=-]{16,}+|NRAK-\w{16,}+"
+    r"|PMAK-[\w-]{16,}+|rubygems_\w{16,}+|sntry[su]_[\w=+/-]{16,}+|ntn_\w{16,}+|ph[cxrs]_\w{16,}+|pat-(?:na|eu)\d-[\w-]{16,}+"
+    r"|[rs]k_[a-z]+_\w{16,}+|(?:AC|SK)[0-9a-f]{32}|dapi[0-9a-f]{32}|glsa_\w{20,}+|gsk_\w{20,}+|r8_\w{20,}+|pplx-\w{20,}+"
+    r"|xkeysib-[\w-]{16,}+|re_\w{16,}+|AGE-SECRET-KEY-1\w{20,}+|\$2[abxy]\$\d\d\$[\w./]{20,}+|\$argon2\w+\$[\w$=,+/]{20,}+"
+    r"|\d{8,10}:[\w-]{35}|[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}+|T[A-Z0-9]{8,10}/B[A-Z0-9]{8,10}/\w{20,}+"
+    r"|AKC[A-Za-z0-9]{10,}+|LTAI\w{12,}+|AKID\w{13,}+|tk_\w{20,}+|tok_\w{10,}+|sess_\w{10,}+|ory_[a-z]{2}_[\w.-]{16,}+"
+    r"|secret_[A-Za-z0-9]{16,}+|nfp_\w{20,}+|vc[pk]_\w{20,}+|CFPAT-[\w-]{20,}+|m[gs]-[0-9a-f]{32}|oauth_\w{16,}+"
+    r")"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]{3,40}-----(?:[^-]|-(?!----))*+(?:-----END [A-Z ]{3,40}-----)?")
+_BEARER = re.compile(r"(?<!\w)(?:bearer|basic|digest|apikey|token)\s+([\w.~+/-]{12,}+=*)")
+_CARRIED = re.compile(
+    r"(?<![A-Za-z0-9])(passwor[dt]|passwd|pwd|passphrase|pass|secret|token|api[ _-]?key|access[ _-]?(?:key|token)|session[ _-]?id|"
+    r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:verification|security|access|reset|login|auth|confirmation|backup) "
+    r"code|cvv2?|cvc2?|csrf|signature|credentials?|passcode|kennwort|mot de passe|contraseña|senha|hasło|wachtwoord|parola)"
+    r"[\"']?\s{0,2}(?:[:=]|\bis\b|\bist\b|\best\b|\bes\b)\s{0,2}[\"']?([^\s\"'&;,<>]{3,}+)",
+)
+_CARRIERS = words(
+    "password passwort passwd pwd passphrase pass secret token api apikey access session sid otp pin one "
+    "verification security reset login auth confirmation backup cvv cvc csrf signature credential credentials "
+    "passcode kennwort mot contraseña senha hasło wachtwoord parola"
+)
+_BEARERS = frozenset("bearer basic digest apikey token".split())
+_PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{1,40}+)=([^\s&;#\"'<>]++)")
+_HEX = re.compile(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
+_UUID = re.compile(
+    r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}([-_]?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
+)
+_ULID = re.compile(r"(?<![0-9A-Za-z])0[01][0-9A-HJKMNP-TV-Z]{24}(?![0-9A-Za-z])", _I)
+_RUN = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{16,}+")
+_CHUNK = re.compile(r"[A-Z]+[a-z]*|[a-z]+|\d+")
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
+_LICENCE = re.compile(r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}(?![A-Za-z0-9-])")
+_HIDDEN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}")
+
+
+def find(look: Look, strict: bool) -> Iterator[Span]:
+    """Find keys and tokens, and with ``strict`` ids of records."""
+    text, low = look.text, look.low
+    if look.runs:
+        for match in _PREFIXED.finditer(text):
+            yield *match.span(), "token"
+        if "-----BEGIN" in text:
+            for match in _PEM.finditer(text):
+                yield *match.span(), "token"
+        yield from _runs(text, strict)
+        if not _BEARERS.isdisjoint(look.words):
+            for match in _BEARER.finditer(low):
+                if _tokenish(text[match.start(1) : match.end(1)]):
+                    yield *match.span(1), "token"
+        if strict:
+            for pattern in (_UUID, _ULID):
+                for match in pattern.finditer(text):
+                    yield *match.span(), "id"
+    if not _CARRIERS.isdisjoint(look.words):
+        for match in _CARRIED.finditer(low):
+            value = text[match.start(2) : match.end(2)]
+            if value[0] == "[":
+                continue
+            if "=" in match.group() or (len(value) >= 4 and any(c.isdigit() for c in value)) or _tokenish(value):
+                yield *match.span(2), "secret"
+    if "=" in text:
+        for match in _PAIR.finditer(text):
+            if match.group(2)[0] != "[" and denied_key(match.group(1), strict=strict):
+                yield *match.span(2), "secret"
+
+
+def prefixed(text: str) -> bool:
+    """Tell whether a text holds a credential of a known form."""
+    return _PREFIXED.search(text) is not None
+
+
+def record_id(text: str) -> bool:
+    """Tell whether a whole text is a record's id: a UUID, a ULID, or long hexadecimal digits."""
+    return bool(_UUID.fullmatch(text) or _ULID.fullmatch(text) or (_HEX.fullmatch(text) and not text.isdigit()))
+
+
+def is_random(part: str) -> bool:
+    """Tell whether a run of letters and digits was drawn and not written.
+
+    A written run falls into few long words and numbers, a drawn one into many short pieces.
+
+    >>> is_random("iPhone15ProMaxCase"), is_random("x7Kq9ZpL2mVtR4wB")
+    (False, True)
+    """
+    size = len(part)
+    chunks = _CHUNK.findall(part)
+    digits = sum(character.isdigit() for character in part)
+    if digits == size:
+        return False
+    if digits >= 2:
+        if size >= 16:
+            return size / len(chunks) < (3.0 if part.islower() or not part.isupper() else 3.4) and len(chunks) >= 5
+        mixed = not part.islower() and not part.isupper()
+        return size >= 10 and len(chunks) >= 5 and size / len(chunks) < (2.3 if mixed else 1.9)
+    if size >= 20 and part.isalpha():
+        if not part.islower() and not part.isupper() and size / len(chunks) < 2.8:
+            return True
+        return len(_VOWEL.findall(part)) / size < 0.2
+    return size >= 16 and not part.islower() and not part.isupper() and size / len(chunks) < 2.4
+
+
+def token_label(run: str, *, strict: bool) -> str | None:
+    """Return ``token`` or ``id`` where a run of token characters is one, else ``None``.
+
+    >>> token_label("my-summer-holiday-2024-in-france", strict=True) is None
+    True
+    """
+    bare = run.rstrip("=")
+    if _HEX.fullmatch(bare):
+        if bare.isdigit():
+            return None
+        if len(bare) >= 32 and not _UUID.fullmatch(bare):
+            return "token"
+        letters = sum(character.isalpha() for character in bare)
+        if 2 <= letters <= len(bare) - 2:
+            return "token" if len(bare) >= 32 else "id" if strict else None
+        return None
+    if _UUID.fullmatch(bare) or _ULID.fullmatch(bare):
+        return "id" if strict else None
+    parts = [part for part in re.split(r"[-_+/=]", bare) if part]
+    for part in parts:
+        if len(part) >= 16 and not _HEX.fullmatch(part) and not _ULID.fullmatch(part) and is_random(part):
+            return "token"
+        if len(part) >= 32 and _HEX.fullmatch(part) and not part.isdigit():
+            return "token"
+        if strict and len(part) >= 16 and _HEX.fullmatch(part) and not part.isdigit():
+            return "id"
+    if len(parts) > 1 and len(bare) >= 20 and not _UUID.search(bare):
+        # Base64 for URLs holds - and _ by chance: look for pieces that mix capitals, small letters and digits.
+        mixed = [part for part in parts if len(part) > 3 and _mixed(part)]
+        if sum(map(len, mixed)) >= 12 and sum(map(len, mixed)) * 2 >= len(bare):
+            return "token"
+    if _LICENCE.fullmatch(bare):
+        groups = [group for group in parts if any(c.isdigit() for c in group) and any(c.isalpha() for c in group)]
+        if len({len(group) for group in parts}) == 1 and len(groups) * 2 >= len(parts):
+            return "token"
+    return None
+
+
+def _mixed(part: str) -> bool:
+    if part.islower() or part.isupper():
+        return False
+    chunks = _CHUNK.findall(part)
+    return len(part) / len(chunks) < 2.4 and len(chunks) >= 3
+
+
+def _tokenish(value: str) -> bool:
+    return any(c.isdigit() for c in value) or _mixed(value) or len(value) >= 20
+
+
+def _runs(text: str, strict: bool) -> Iterator[Span]:
+    for match in _RUN.finditer(text):
+        run = match.group()
+        label = token_label(run, strict=strict) if "/" not in run or "+" in run else None
+        if label is None and "/" in run:
+            start = match.start()
+            for part in run.split("/"):
+                inner = token_label(part, strict=strict) if len(part) >= 16 else None
+                if inner:
+                    yield start, start + len(part), inner
+                start += len(part) + 1
+        elif label:
+            yield *match.span(), label
+    for match in _HIDDEN.finditer(text):
+        if _hidden(match.group()):
+            yield *match.span(), "email"
+
+
+def _hidden(run: str) -> bool:
+    """Tell whether base64 or hexadecimal digits spell an e-mail address."""
+    bare = run.rstrip("=")
+    if len(bare) % 4 == 1 or len(bare) > 1024:
+        bare = bare[: len(bare) // 4 * 4][:1024]
+    try:
+        plain = base64.b64decode(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
+    except (ValueError, binascii.Error):
+        return False
+    if b"@" in plain and _MAIL.search(plain.decode("latin-1")):
+        return True
+    if len(run) % 2 == 0 and "40" in run and _HEX.fullmatch(run):
+        return bool(_MAIL.search(bytes.fromhex(run).decode("latin-1")))
+    return False
