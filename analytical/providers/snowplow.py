@@ -49,8 +49,9 @@ UNSTRUCT_EVENT = f"{_OURS}/unstruct_event/jsonschema/1-0-0"
 KEYS = frozenset(
     _words(
         "tna aid p dtm tz e tid eid tv duid nuid uid vid ip res url page refr fp ctype cookie lang f_pdf f_qt f_realp",
-        "f_wma f_dir f_fla f_java f_gears f_ag cd ds cs vp mac pp_mix pp_max pp_miy pp_may ad_ba ad_ca ad_ad ad_uid",
-        "tr_id tr_af tr_tt tr_tx tr_sh tr_ci tr_st tr_co tr_cu ti_id ti_sk ti_nm ti_na ti_ca ti_pr ti_qu ti_cu sa sn st sp",
+        "f_wma f_dir f_fla f_java f_gears f_ag cd ds cs vp mac",
+        "pp_mix pp_max pp_miy pp_may ad_ba ad_ca ad_ad ad_uid tr_id",
+        "tr_af tr_tt tr_tx tr_sh tr_ci tr_st tr_co tr_cu ti_id ti_sk ti_nm ti_na ti_ca ti_pr ti_qu ti_cu sa sn st sp",
         "se_ca se_ac se_la se_pr se_va ue_na ue_pr ue_px co cx ua tnuid stm sid ttm",
     )
 )
@@ -109,6 +110,7 @@ _SPELLED = {
     | {"name": "ti_nm", "category": "ti_ca", "currency": "ti_cu"},
 }
 
+_UNLIMITED = 1 << 62
 _STRUCTURED = ("name", "category", "label", "value")
 
 
@@ -293,29 +295,30 @@ class Snowplow(Backend):
         event = _event(hit.kind, native)
         found: dict[str, Any] = {"e": event, "p": self.platform, "tv": self.tracker, "aid": self.id}
         found["tna"] = self.namespace
-        for name, key in self.fields.common.items():
-            value = getattr(hit, name)
-            if value is not None and (event == "se" or name not in _STRUCTURED):
-                found[key] = value
-        found["lang"] = language_tag(hit.language)
-        if event == "se":
-            found.setdefault("se_ca", DEFAULT_CATEGORY)
+        if hit.kind != "payload":  # one that came whole, from a queue or an older tracker, has all of it in native
+            for name, key in self.fields.common.items():
+                value = getattr(hit, name)
+                if value is not None and (event == "se" or name not in _STRUCTURED):
+                    found[key] = value
+            found["lang"] = language_tag(hit.language)
+            if event == "se":
+                found.setdefault("se_ca", DEFAULT_CATEGORY)
         found["eid"] = hit.id
         found["dtm"] = int(hit.time * 1000)
         found |= native
-        self.fields.fitted(found)
         out: dict[str, str] = {}
         for key, value in found.items():
-            if value is None or value == "" or key not in KEYS:
+            longest = _LONGEST.get(key)
+            if longest is None or value is None or value == "":
                 continue
             if type(value) is str and key not in _CHECKED:
-                out[key] = value
+                out[key] = value if len(value) <= longest else value[:longest]
             elif key in ("ue_pr", "co") and not isinstance(value, str):
                 self._json(out, key, value)
             else:
                 text = _text(key, value)
                 if text:
-                    out[key] = text
+                    out[key] = text[:longest]
         if "dtm" not in out and "ttm" not in out:
             out["dtm"] = str(int(hit.time * 1000))
         return out
@@ -405,6 +408,8 @@ class Snowplow(Backend):
 
 
 _CHECKED = _INTEGERS | _UUIDS | _FLAGS
+#: Every key and how many characters its value may have.
+_LONGEST: Mapping[str, int] = {key: Snowplow.fields.limits.get(key, _UNLIMITED) for key in KEYS}
 
 
 def _event(kind: str, native: Mapping[str, Any]) -> str:
@@ -420,6 +425,8 @@ def _camel(name: str) -> str:
 
 
 def _text(key: str, value: Any) -> str:
+    if key in _INTEGERS and type(value) is int:
+        return str(value)
     if key in _UUIDS:
         return _uuid(str(value))
     if key in _FLAGS:

@@ -252,20 +252,24 @@ class Emitter:
         """Take an event: a mapping of the protocol's names to values. The buffer leaves when that fills it."""
         if not isinstance(payload, Mapping):
             raise TypeError(f"payload: expected a mapping of names to values, got {type(payload).__name__}")
-        hit = self._sealed(payload)
-        if hit is None:
+        ready = self._ready(payload)
+        if ready is None:
             return
         ledger = self._site.ledger
         ledger.accepted(self._to)
         spool = self._spool
-        if not spool.put(self._to, hit):
-            ledger.settled(self._to, hit, "dropped", "full")
+        if not spool.add(ready):
+            ledger.settled(self._to, hit_of(ready), "dropped", "full")
             return
         if _busy.calling_back:
             # A callback that puts back what failed must not become a loop without a pause.
             spool.hold(LINGER)
         elif spool.full:
-            self._send()
+            if self._inline:
+                self._send()
+            elif not spool.rung:
+                spool.rung = True
+                self._driver.wake(self._to)
         elif spool.armed < time.time():
             self._driver.wake(self._to)
 
@@ -341,7 +345,8 @@ class Emitter:
             timeout: seconds for all of it.
         """
         verdicts: list[Verdict] = [rejected("refused by the privacy gate")] * len(payloads)
-        hits = {position: hit for position, payload in enumerate(payloads) if (hit := self._sealed(payload))}
+        kept = {position: ready for position, payload in enumerate(payloads) if (ready := self._ready(payload))}
+        hits = {position: hit_of(ready) for position, ready in kept.items()}
         for position, verdict in zip(hits, self._attempt(list(hits.values()), timeout), strict=True):
             verdicts[position] = verdict
         return verdicts
@@ -380,30 +385,29 @@ class Emitter:
 
     # -- inside
 
-    def _sealed(self, payload: Mapping[str, Any]) -> Hit | None:
-        native: dict[str, Any] = {}
-        for key, value in payload.items():
-            if value is not None and value != "":
-                native[str(key)] = value if type(value) in (str, int, float) else _plain(value)
-        policy = self._policy
-        if policy.rules or policy.withhold:
-            return self._reduced(policy, native)
-        if not isinstance(native.get("eid"), str):
+    def _ready(self, payload: Mapping[str, Any]) -> PayloadDict | None:
+        """Return a payload as it is kept and sent, after the gate; ``None`` where that withholds it."""
+        native = dict(payload)
+        for value in native.values():
+            if type(value) not in _SIMPLE or value == "":
+                native = {str(key): _plain(value) for key, value in payload.items() if value not in (None, "")}
+                break
+        if type(native.get("eid")) is not str:
             native["eid"] = new_id()
-        native.setdefault("dtm", int(time.time() * 1000))
-        return hit_of(native)
+        if "dtm" not in native:
+            native["dtm"] = int(time.time() * 1000)
+        policy = self._policy
+        return self._sealed(policy, native) if policy.rules or policy.withhold else native
 
-    def _reduced(self, policy: Policy, native: dict[str, Any]) -> Hit | None:
+    def _sealed(self, policy: Policy, native: PayloadDict) -> PayloadDict | None:
         backend = self._site.backend
         assert isinstance(backend, Snowplow)
         plain = "ue_pr" in native or "co" in native
         known, rest = backend.lift(native)
         found = hit_of(native)
-        draft = {"id": found.id, "kind": "payload", "time": found.time, **known, "native": rest}
+        draft = {"id": found.id, "kind": "reduced", "time": found.time, **known, "native": rest}
         hit = policy.seal(draft, backend.fields, notes=[])
-        if hit is None:
-            return None
-        return hit_of(backend.but(base64=not plain).payload(hit))
+        return None if hit is None else dict(backend.but(base64=not plain).payload(hit))
 
     def _send(self) -> None:
         if self._inline and not _busy.calling_back:
@@ -426,9 +430,10 @@ class Emitter:
         if not hits:
             return []
         verdicts = self._transmit(hits, timeout)
+        if self.on_success is None and self.on_failure is None:
+            return verdicts
         sent = [hit.native or {} for hit, verdict in zip(hits, verdicts, strict=True) if _arrived(verdict)]
         failed = [hit.native or {} for hit, verdict in zip(hits, verdicts, strict=True) if not _arrived(verdict)]
-        logger.debug("%s: %d events sent, %d not", self._to, len(sent), len(failed))
         if sent and self.on_success is not None:
             self._call(self.on_success, [_texts(payload) for payload in sent])
         if failed and self.on_failure is not None:
@@ -608,7 +613,12 @@ def _seconds(timeout: float | tuple[float, float] | None) -> float:
     return float(whole)
 
 
+_SIMPLE = frozenset({str, int, float})
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, bool):
         return "1" if value else "0"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)

@@ -116,6 +116,8 @@ class StoreSpool:
         self._not_before = 0.0
         self._pushed = False
         self._attempts: dict[str, int] = {}
+        #: Whether a thread has been told already that there is something to take.
+        self.rung = False
         #: How many attempts have failed so far; a waiting flush looks at it.
         self.failures = 0
         #: Until when a thread is known to look again by itself.
@@ -185,6 +187,7 @@ class StoreSpool:
                 self._bytes = 0
                 self._pushed = False
             self._first = now
+            self.rung = False
             return [self._lend(to or "") for _ in range(min(limit, len(self._over)))]
 
     def _lend(self, to: str) -> Entry:
@@ -240,6 +243,7 @@ class StoreSpool:
             else:
                 when = None
             self.armed = when or 0.0
+            self.rung = False
         return when
 
     def waiting(self, to: str = "") -> int:
@@ -285,4 +289,4 @@ def hit_of(payload: Mapping[str, Any]) -> Hit:
     except (KeyError, TypeError, ValueError):
         moment = time.time()
     identity = eid if isinstance(eid, str) and eid else new_id()
-    return Hit.from_dict({"id": identity, "kind": "payload", "time": moment, "native": dict(payload)})
+    return Hit.from_dict({"id": identity, "kind": "payload", "time": moment, "native": payload})

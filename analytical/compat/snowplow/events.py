@@ -100,13 +100,7 @@ class Event:
             subject: the tracker's subject.
         """
         payload = Payload(self.payload.nv_pairs)
-        described = self.described()
-        if described is not None:
-            envelope = {"schema": UNSTRUCT_EVENT, "data": described.to_json()}
-            payload.add_json(envelope, encode_base64, "ue_px", "ue_pr", json_encoder)
-        if self._context:
-            about = {"schema": CONTEXTS, "data": [one.to_json() for one in self._context]}
-            payload.add_json(about, encode_base64, "cx", "co", json_encoder)
+        write_containers(payload, self.described(), self._context, encode_base64, json_encoder)
         moment = self._true_timestamp
         if moment is not None:
             key, value = (moment.ts_type, moment.value) if isinstance(moment, Timestamp) else ("ttm", int(moment))
@@ -328,6 +322,22 @@ class ScreenView(Event):
 
     def described(self) -> SelfDescribingJson:
         return SelfDescribingJson(MOBILE_SCREEN_VIEW, dict(self.screen_view_properties))
+
+
+def write_containers(
+    payload: Payload,
+    described: SelfDescribingJson | None,
+    context: Sequence[SelfDescribingJson],
+    encode_base64: bool,
+    json_encoder: JsonEncoder | None,
+) -> None:
+    """Add an event's own data and what it was about, each in its envelope."""
+    if described is not None:
+        envelope: dict[str, Any] = {"schema": UNSTRUCT_EVENT, "data": described.to_json()}
+        payload.add_json(envelope, encode_base64, "ue_px", "ue_pr", json_encoder)
+    if context:
+        envelope = {"schema": CONTEXTS, "data": [one.to_json() for one in context]}
+        payload.add_json(envelope, encode_base64, "cx", "co", json_encoder)
 
 
 def entities(context: Any) -> list[SelfDescribingJson]:

@@ -11,7 +11,7 @@ from ... import __version__
 from ...hit import new_id
 from . import contracts
 from ._scope import Scoped
-from .events import Event, PagePing, PageView, ScreenView, SelfDescribing, StructuredEvent, entities
+from .events import Event, PagePing, ScreenView, SelfDescribing, entities, write_containers
 from .payload import Payload
 from .self_describing_json import SelfDescribingJson
 from .subject import DEFAULT_PLATFORM, Subject, Subjective
@@ -170,15 +170,18 @@ class Tracker(Subjective):
     def complete_payload(self, event: Event) -> Payload:
         """Return an event as it would be handed to the emitters."""
         if self._validate is not None:
-            self._check(self._validate, event)
+            self._check(event.described(), event.context)
         payload = event.build_payload(self.encode_base64, self.json_encoder, self._subject.get())
-        pairs = payload.nv_pairs
-        pairs.setdefault("p", DEFAULT_PLATFORM)
+        self._finish(payload.nv_pairs)
+        return payload
+
+    def _finish(self, pairs: dict[str, Any]) -> None:
         pairs["eid"] = new_id()
         if "dtm" not in pairs:
             pairs["dtm"] = int(time.time() * 1000)
+        if "p" not in pairs:
+            pairs["p"] = DEFAULT_PLATFORM
         pairs.update(self._standard)
-        return payload
 
     def _emit(self, pairs: dict[str, Any]) -> str | None:
         failed: Exception | None = None
@@ -192,27 +195,45 @@ class Tracker(Subjective):
         found: str | None = pairs.get("eid")
         return found
 
-    def _check(self, validate: Callable[[str, Any], str | None], event: Event) -> None:
-        described = event.described()
-        for part in [*event.context, *([described] if described is not None else [])]:
+    def _check(self, described: SelfDescribingJson | None, context: Sequence[SelfDescribingJson]) -> None:
+        assert self._validate is not None
+        for part in [*context, *([described] if described is not None else [])]:
             pair = part.to_json()
-            wrong = validate(pair["schema"], pair["data"])
+            wrong = self._validate(pair["schema"], pair["data"])
             if wrong:
                 raise ValueError(f"data of {pair['schema']}: {wrong}")
 
-    def _said(self, event: Event, context: Context, tstamp: Tstamp, event_subject: Subject | None) -> Self:
+    def _said(
+        self,
+        pairs: dict[str, Any],
+        described: SelfDescribingJson | None,
+        context: Context,
+        tstamp: Tstamp,
+        event_subject: Subject | None,
+    ) -> Self:
+        """Complete an event and hand it to the emitters."""
         if tstamp is None and isinstance(context, (int, float, Timestamp)):
             # The documentation's own example counts one None too few before the time.
             context, tstamp = None, context
-        if context is not None:
-            event._context = entities(context)
+        if described is not None or context is not None:
+            about = entities(context)
+            if self._validate is not None:
+                self._check(described, about)
+            payload = Payload(pairs)
+            write_containers(payload, described, about, self.encode_base64, self.json_encoder)
+            pairs = payload.nv_pairs
+        if tstamp is not None:
+            if isinstance(tstamp, Timestamp):
+                pairs[tstamp.ts_type] = tstamp.value
+            else:
+                pairs["dtm"] = pairs["ttm"] = milliseconds("tstamp", tstamp)
+        subject = self._subject.get()
         if event_subject is not None:
-            event.event_subject = event_subject
-        if isinstance(tstamp, Timestamp):
-            event.payload.nv_pairs[tstamp.ts_type] = tstamp.value
-        elif tstamp is not None:
-            event.payload.nv_pairs["dtm"] = event.payload.nv_pairs["ttm"] = milliseconds("tstamp", tstamp)
-        self._emit(self.complete_payload(event).nv_pairs)
+            pairs.update(_given(event_subject.combine_subject(subject)))
+        elif subject is not None:
+            pairs.update(_given(subject.standard_nv_pairs))
+        self._finish(pairs)
+        self._emit(pairs)
         return self
 
     def track_page_view(
@@ -235,7 +256,15 @@ class Tracker(Subjective):
                 (``ttm``), or a :class:`DeviceTimestamp` (``dtm``).
             event_subject: whom this one event is about.
         """
-        return self._said(PageView(page_url, page_title, referrer), context, tstamp, event_subject)
+        contracts.text("page_url", page_url, empty=False)
+        pairs: dict[str, Any] = {"e": "pv", "url": page_url}
+        if page_title:
+            contracts.text("page_title", page_title, optional=True)
+            pairs["page"] = page_title
+        if referrer:
+            contracts.text("referrer", referrer, optional=True)
+            pairs["refr"] = referrer
+        return self._said(pairs, None, context, tstamp, event_subject)
 
     def track_page_ping(
         self,
@@ -255,7 +284,7 @@ class Tracker(Subjective):
         The other arguments are those of :meth:`track_page_view`.
         """
         ping = PagePing(page_url, page_title, referrer, min_x, max_x, min_y, max_y)
-        return self._said(ping, context, tstamp, event_subject)
+        return self._said(ping.payload.nv_pairs, None, context, tstamp, event_subject)
 
     def track_screen_view(
         self,
@@ -288,7 +317,7 @@ class Tracker(Subjective):
     ) -> Self:
         """Track that a screen of a mobile application was shown; without an id it gets one. See :class:`ScreenView`."""
         view = ScreenView(id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type)
-        return self._said(view, context, tstamp, event_subject)
+        return self._said({"e": "ue"}, view.described(), context, tstamp, event_subject)
 
     def track_struct_event(
         self,
@@ -305,8 +334,19 @@ class Tracker(Subjective):
 
         The other arguments are those of :meth:`track_page_view`.
         """
-        event = StructuredEvent(category, action, label, property_, value)
-        return self._said(event, context, tstamp, event_subject)
+        contracts.text("category", category, empty=False)
+        contracts.text("action", action, empty=False)
+        pairs: dict[str, Any] = {"e": "se", "se_ca": category, "se_ac": action}
+        if label:
+            contracts.text("label", label, optional=True)
+            pairs["se_la"] = label
+        if property_:
+            contracts.text("property_", property_, optional=True)
+            pairs["se_pr"] = property_
+        if value is not None:
+            contracts.number("value", value)
+            pairs["se_va"] = value
+        return self._said(pairs, None, context, tstamp, event_subject)
 
     def track_self_describing_event(
         self,
@@ -316,7 +356,7 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track an event that a schema describes. The other arguments are those of :meth:`track_page_view`."""
-        return self._said(SelfDescribing(event_json), context, tstamp, event_subject)
+        return self._said({"e": "ue"}, SelfDescribing(event_json).event_json, context, tstamp, event_subject)
 
     track_unstruct_event = track_self_describing_event
 
@@ -493,12 +533,14 @@ class Tracker(Subjective):
         contracts.text("name", name, optional=True)
         contracts.text("category", category, optional=True)
         contracts.text("currency", currency, optional=True)
-        event = Event({"e": "ti"})
-        event.payload.add_dict(
-            {"ti_id": order_id, "ti_sk": sku, "ti_nm": name, "ti_ca": category, "ti_pr": price, "ti_qu": quantity}
+        pairs = {"e": "ti", "ti_id": order_id, "ti_sk": sku, "ti_nm": name, "ti_ca": category}
+        return self._said(
+            _given({**pairs, "ti_pr": price, "ti_qu": quantity, "ti_cu": currency}),
+            None,
+            context,
+            tstamp,
+            event_subject,
         )
-        event.payload.add("ti_cu", currency)
-        return self._said(event, context, tstamp, event_subject)
 
     def track_ecommerce_transaction(
         self,
@@ -543,15 +585,12 @@ class Tracker(Subjective):
         contracts.text("country", country, optional=True)
         contracts.text("currency", currency, optional=True)
         lines = [_line(position, item) for position, item in enumerate(items or ())]
-        event = Event({"e": "tr"})
-        event.payload.add_dict(
-            {"tr_id": order_id, "tr_tt": total_value, "tr_af": affiliation, "tr_tx": tax_value, "tr_sh": shipping}
-        )
-        event.payload.add_dict({"tr_ci": city, "tr_st": state, "tr_co": country, "tr_cu": currency})
+        pairs = {"e": "tr", "tr_id": order_id, "tr_tt": total_value, "tr_af": affiliation, "tr_tx": tax_value}
+        pairs |= {"tr_sh": shipping, "tr_ci": city, "tr_st": state, "tr_co": country, "tr_cu": currency}
         moment = tstamp if isinstance(tstamp, Timestamp) else self.get_timestamp(tstamp)
         if tstamp is None:
-            event.payload.nv_pairs["dtm"] = moment
-        self._said(event, context, tstamp, event_subject)
+            pairs["dtm"] = moment
+        self._said(_given(pairs), None, context, tstamp, event_subject)
         for line in lines:
             about = line.pop("context", None) or context
             self.track_ecommerce_transaction_item(
@@ -571,11 +610,15 @@ class Tracker(Subjective):
         keep: tuple[str, ...] = (),
     ) -> Self:
         given = {key: value for key, value in data.items() if value is not None or key in keep}
-        event = SelfDescribing(SelfDescribingJson(_SCHEMA.format(name, version), given))
-        return self._said(event, context, tstamp, event_subject)
+        described = SelfDescribingJson(_SCHEMA.format(name, version), given)
+        return self._said({"e": "ue"}, described, context, tstamp, event_subject)
 
     def __repr__(self) -> str:
         return f"<Tracker {self.get_namespace() or ''} {len(self.emitters)} emitters>"
+
+
+def _given(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in pairs.items() if value is not None and value != ""}
 
 
 def _can_input(emitter: Any) -> None:
