@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ...collect.protocol import json_of
+from ...collect.period import Period
+from ...collect.protocol import Query, Token, json_of
 from ...collect.session import Session
+from ...collect.sources.ga4 import API, Ga4
 from ...errors import SourceError
 from ...http import Request
 from . import python2
@@ -47,6 +49,10 @@ _PAGE = 100_000
 
 _DAY = ("day", "month", "year")
 _FLOOR = 500
+
+#: What a source's reading of warnings wants to be told, and does not look at.
+_QUERY = Query(method="runReport")
+_PERIOD = Period(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC), "day")
 
 
 def main(
@@ -232,7 +238,8 @@ class Client:
     def __init__(self, credentials: Mapping[str, Any]) -> None:
         self._credentials = credentials
         self._session: Session | None = None
-        self._sources: dict[str, tuple[Any, Any]] = {}
+        self._sources: dict[str, Ga4] = {}
+        self._token: Token | None = None
 
     @property
     def query(self) -> Client:
@@ -343,24 +350,35 @@ class Client:
                 return
 
     def _ask(self, property_id: str, method: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
-        source, token = self._source(property_id)
+        source, session = self._source(property_id), self._open()
+        if self._token is None:
+            login = source.login(session.now())
+            if login is not None:
+                self._token = source.token(ask(lambda: session.send(login, judge=source.refusal), f"{what}: the login"))
         request = Request(
-            url=f"{source.base}/{property_id}:{method}",
+            url=f"{(source.endpoint or API).rstrip('/')}/v1beta/{property_id}:{method}",
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             body=msgspec.json.encode(body),
         )
-        session = self._open()
-        response = ask(
-            lambda: session.send(source.authorize(request, token), judge=source.refusal),
-            what,
-        )
+        token = self._token or Token(source.access_token)
+        response = ask(lambda: session.send(source.authorize(request, token), judge=source.refusal), what)
         answer = json_of(response)
         if not isinstance(answer, dict):
             raise SourceError(f"{what}: expected a report, got {type(answer).__name__}")
+        for warning in source.page(_QUERY, _PERIOD, request, response).warnings:
+            (log.info if warning.startswith("quota") else log.warning)("%s: %s", what, warning)
         return answer
 
-    def _source(self, property_id: str) -> tuple[Any, Any]:
-        raise NotImplementedError
+    def _source(self, property_id: str) -> Ga4:
+        if property_id not in self._sources:
+            given = self._credentials
+            self._sources[property_id] = Ga4(
+                id=property_id.removeprefix("properties/"),
+                endpoint=str(given.get("url") or ""),
+                service_account=_key(given),
+                access_token=str(given.get("access_token") or ""),
+            )
+        return self._sources[property_id]
 
     def _open(self) -> Session:
         if self._session is None:
@@ -368,14 +386,16 @@ class Client:
         return self._session
 
 
-def _key_file(credentials: Mapping[str, Any]) -> str:
+def _key(credentials: Mapping[str, Any]) -> Any:
     given = credentials.get("service_account")
-    if not isinstance(given, str) or not given:
+    if not given and not credentials.get("access_token"):
         where = credentials.get("path_to_json_file", "the credentials file")
         raise BadFile(
             f'{where} has no "service_account", the JSON key of a service account that may read the GA4 property; '
             'write "service_account": "key.json"'
         )
+    if not isinstance(given, str) or given.startswith(("env:", "file:", "keyring:", "{")):
+        return given or ""
     beside = Path(str(credentials.get("path_to_json_file", ""))).parent / given
     return str(beside if beside.exists() else given)
 

@@ -216,8 +216,11 @@ def run_plugins(plugins_strings: Sequence[str], results: list[Record]) -> list[R
         raise CollectorError('"plugins" must be a list of texts, such as ["ComputeRank(\'rank\')"]')
     if not plugins_strings[-1].startswith("ComputeIdFrom"):
         raise CollectorError(f"the last plug-in is {_shown(plugins_strings[-1])}; it must be ComputeIdFrom(…)")
-    for plugin in load_plugins(plugins_strings):
-        results = plugin(results)
+    for name, plugin in zip(plugins_strings, load_plugins(plugins_strings), strict=True):
+        try:
+            results = plugin(results)
+        except TypeError as error:
+            raise CollectorError(f"the plug-in {_shown(name)} does not fit the records: {error}") from None
     return results
 
 
