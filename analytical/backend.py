@@ -48,6 +48,7 @@ __all__ = [
     "header_text",
     "iso",
     "language_tag",
+    "lone",
     "number",
     "option",
     "packed",
@@ -216,6 +217,10 @@ class Backend:
         A backend that also understands an older protocol's keys overrides this (and gives their kinds in ``fields``).
         """
         return self.fields.lift(native)
+
+    def divisible(self, response: Response) -> bool:
+        """Tell whether an answer condemns a whole batch for what may be one hit's fault; its halves are tried then."""
+        return response.status == 413
 
     def lowered(self, hit: Hit) -> dict[str, Any]:
         """Return the hit in the platform's own keys, its texts cut to the platform's limits."""
@@ -447,7 +452,7 @@ def exchange(
                 else:
                     found = [retry(reason=answer.reason, ambiguous=answer.sent)] * len(members)
                     halted = retry(reason="not tried")
-            elif answer.status == 413 and len(members) > 1:
+            elif len(members) > 1 and backend.divisible(answer):
                 middle = len(members) // 2
                 waiting.extendleft((members[middle:], members[:middle]))
                 continue
@@ -630,25 +635,45 @@ def basic(user: str, password: str = "") -> str:
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
-def folded(hit: Hit, *names: str) -> dict[str, Any]:
+def folded(hit: Hit, *same: str, **renamed: str) -> dict[str, Any]:
     """Return a hit's properties with further common fields among them, for platforms that know properties only.
 
     A property of the hit's own wins over a common field of the same name.
+
+    Args:
+        hit: the hit.
+        same: common fields that keep their name.
+        renamed: common field = the property's name.
     """
     out: dict[str, Any] = {}
-    for name in names:
+    for name, called in (*((name, name) for name in same), *renamed.items()):
         value = getattr(hit, name)
         if value is not None:
-            out[name] = number(value) if name == "value" else value
+            out[called] = number(value) if name == "value" else value
     if hit.properties:
         out.update(hit.properties)
     return out
 
 
-def unfolded(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def unfolded(properties: Any, *same: str, **renamed: str) -> dict[str, Any]:
     """Undo :func:`folded`: return common fields, ``properties`` among them."""
+    if not isinstance(properties, dict):
+        return {}
     rest = dict(properties)
-    out = {name: rest.pop(name) for name in names if name in rest}
+    named = {**{name: name for name in same}, **renamed}
+    out = {name: rest.pop(called) for name, called in named.items() if called in rest}
     if rest:
         out["properties"] = rest
     return out
+
+
+def lone(sizes: Sequence[int], *, count: int, size: int, largest: int, overhead: int = 0) -> Iterator[tuple[int, ...]]:
+    """Split items as :func:`packed` does, those above ``largest`` each alone, so that refusing one refuses no other.
+
+    >>> list(lone([4, 50, 4], count=9, size=99, largest=9))
+    [(1,), (0, 2)]
+    """
+    small = [i for i, length in enumerate(sizes) if length <= largest]
+    yield from ((i,) for i, length in enumerate(sizes) if length > largest)
+    for run in packed([sizes[i] for i in small], count=count, size=size, overhead=overhead):
+        yield tuple(small[i] for i in run)

@@ -435,6 +435,8 @@ def _item(native: dict[str, Any]) -> dict[str, Any]:
 
 def _fitting(pairs: dict[str, str]) -> bytes:
     """Return the payload in at most 8192 bytes; the longest values give way, since percent-encoding triples them."""
+    # Keys, too: a line break in one would be the next hit of a batch.
+    pairs = {quote_plus(key, errors="replace"): value for key, value in pairs.items()}
     written = {key: quote_plus(value, errors="replace") for key, value in pairs.items()}
     while (size := sum(len(key) + len(value) + 2 for key, value in written.items()) - 1) > LONGEST_HIT:
         longest = max(written, key=lambda key: len(written[key]))

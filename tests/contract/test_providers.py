@@ -68,6 +68,67 @@ class TestUmamiBatch(ProviderContract):
 
 class TestSnowplow(ProviderContract):
     backend = PROVIDERS.get("snowplow").create("shop", endpoint="https://collector.example.com")
+    altered = frozenset({"session_id"})  # a UUID there
+
+
+class TestAmplitude(ProviderContract):
+    backend = PROVIDERS.get("amplitude").create("key-0123456789", region="eu")
+
+
+class TestMixpanel(ProviderContract):
+    backend = PROVIDERS.get("mixpanel").create("token-0123456789")
+
+
+class TestMixpanelServiceAccount(ProviderContract):
+    backend = PROVIDERS.get("mixpanel").create(
+        "token-0123456789", service_account="sa.user", secret="s3cret-of-sa", project_id="42"
+    )
+
+
+class TestPostHog(ProviderContract):
+    backend = PROVIDERS.get("posthog").create("phc_0123456789")
+
+
+class TestPostHogV1(ProviderContract):
+    backend = PROVIDERS.get("posthog").create("phc_0123456789", version=1, region="eu")
+
+
+class TestSegment(ProviderContract):
+    backend = PROVIDERS.get("segment").create("write-key-0123456789")
+
+
+class TestRudderStack(ProviderContract):
+    backend = PROVIDERS.get("rudderstack").create("write-key-0123456789", endpoint="https://data.example.com")
+
+
+class TestJitsu(ProviderContract):
+    backend = PROVIDERS.get("jitsu").create("key-id:key-secret", endpoint="https://ingest.example.com")
+
+
+class TestGoatCounter(ProviderContract):
+    backend = PROVIDERS.get("goatcounter").create("mysite", api_key="gc-0123456789")
+
+    def check_restored(self, hit: Hit, fields: Any) -> None:
+        # A page is a path there, and an event has no page.
+        url = hit.url if hit.kind == "event" else f"https://example.com{fields['url']}"
+        super().check_restored(hit, {**fields, "url": url})
+
+
+class TestPirsch(ProviderContract):
+    backend = PROVIDERS.get("pirsch").create("example.com", access_key="pa_0123456789")
+
+
+class TestSimpleAnalytics(ProviderContract):
+    backend = PROVIDERS.get("simpleanalytics").create("example.com")
+    altered = frozenset({"url"})  # the path alone; campaigns have keys of their own
+
+
+class TestRybbit(ProviderContract):
+    backend = PROVIDERS.get("rybbit").create("1", api_key="rb_0123456789abcdef")
+
+
+class TestOpenPanel(ProviderContract):
+    backend = PROVIDERS.get("openpanel").create("client-id", client_secret="sec_0123456789")
 
 
 class TestFile(ProviderContract):
