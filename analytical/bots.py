@@ -75,7 +75,7 @@ def classify(user_agent: str | None, hints: Mapping[str, str] | None = None) -> 
     if not isinstance(user_agent, str):
         return UNKNOWN
     if len(user_agent) > _LONGEST:
-        user_agent = user_agent[:_LONGEST]
+        user_agent = f"{user_agent[:512]} {user_agent[-127:]}"  # a robot signs at the end
     key = blake2b(user_agent.encode("utf-8", "surrogatepass"), digest_size=16, key=_KEY).digest()
     known = _SEEN.get(key)
     if known is None:
@@ -212,7 +212,7 @@ def _names() -> dict[str, list[tuple[str, bool, Agent]]]:
         if not line or line.startswith("#"):
             continue
         if line.startswith("["):
-            kind = KINDS[KINDS.index(line.strip("[]"))]  # type: ignore[arg-type]  # a ValueError names a stray heading
+            kind = KINDS[KINDS.index(line.strip("[]"))]
             continue
         name = line.rstrip("/")
         first = _TOKEN.match(name.lower())
@@ -226,7 +226,8 @@ def _declared(text: str, found: str) -> str:
 
     Only letters, digits and ``._-`` come out, at most 40 of them: the name may be shown in a report.
     """
-    text = _ADDRESS.sub(" ", text)
+    if "@" in text or "://" in text:
+        text = _ADDRESS.sub(" ", text)
     for word in _PRODUCT.findall(text):
         if found and found.strip(" /;(") in word.lower() and not _GENERIC.fullmatch(word):
             return str(word[:40])
@@ -236,7 +237,7 @@ def _declared(text: str, found: str) -> str:
     return ""
 
 
-_LONGEST: Final = 1024
+_LONGEST: Final = 640
 _REMEMBERED: Final = 4096
 _KEY: Final = os.urandom(32)  # of this process alone
 _SEEN: dict[bytes, Agent] = {}
@@ -278,7 +279,7 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         "bot",
         re.compile(
             r"(?<![a-z])bots?(?![a-z])|[a-z]bots?(?=$|[/ ;,)\-_\d.:+])|[-_.]bot|(?<![a-z])robot|crawl|spider|(?<!droid )spyder|slurp|scrap[ei]|scrapy|archiver"
-            r"|https?:|\bwww\.|[\w.+-]{1,64}@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
+            r"|https?:|\bwww\.|(?<=\w)@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
         ),
     ),
     (
@@ -289,7 +290,10 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         ),
     ),
 )
-_DOMAIN: Final = r"\b(?=[\d-]{0,62}[a-z])[a-z0-9][a-z0-9-]{1,62}\.(?:com|net|org|info|io|ai|app|dev|eu|ru|de|fr|uk|jp|cn|it|nl|pl|cz|br|ch|se|biz|co|me)\b(?![.\d])"
+_DOMAIN: Final = (
+    r"(?:(?<=[a-z0-9-][a-z])|(?<=[a-z][0-9-]))"
+    r"\.(?:com|net|org|info|io|ai|app|dev|eu|ru|de|fr|uk|jp|cn|it|nl|pl|cz|br|ch|se|biz|co|me)\b(?![.\d])"
+)
 #: What a browser's own name does not hold, outside of the device's.
 _WEAK: Final = re.compile(
     r"monitor|check(?:er|ing|s)?\b|preview|validat|verif|\bseo|seo\b|analy[sz]er|analytics|audit|transcod|screenshot|snapshot|thumbnail|capture|discover|detect"

@@ -221,6 +221,20 @@ class VisitorId:
         at = datetime.fromtimestamp(now, UTC)
         return at.year * 12 + at.month - 1
 
+    def purge(self, now: float | None = None) -> None:
+        """Forget the keys that are over, here and in the store; for a timer, where no hit may come for a day.
+
+        Raises:
+            SaltUnavailable: the store does not answer.
+        """
+        at = self._clock() if now is None else now
+        with self._lock:
+            oldest = self.period(at - self._grace)
+            for old in [held for held in self._keys if held < oldest]:
+                del self._keys[old]
+            if self._mode == "destroyed":
+                self._salted(self.period(at), oldest)
+
     def advanced(self, now: float | None = None) -> tuple[str, str]:
         """Return a new secret and the day it belongs to, for ``secret=`` and ``since=`` of the ``ratchet`` mode.
 
@@ -259,7 +273,7 @@ class VisitorId:
     def _key(self, now: float) -> bytes:
         period = self.period(now)
         key = self._keys.get(period)
-        if key is not None and period >= self._newest:
+        if key is not None and period >= self._newest and (self._mode == "derived" or len(self._keys) == 1):
             return key
         with self._lock:
             if self._mode == "derived":
@@ -274,11 +288,14 @@ class VisitorId:
 
     def _fleeting(self, period: int, oldest: int) -> bytes:
         """Return the key of a period whose key will not exist later; forget those that are over."""
-        if period > self._newest:
-            for old in [held for held in self._keys if held < oldest]:
-                del self._keys[old]
-        elif period in self._keys:
-            return self._keys[period]
+        over = [held for held in self._keys if held < oldest and held != period]
+        for old in over:
+            del self._keys[old]
+        known = self._keys.get(period)
+        if known is not None:
+            if over and self._mode == "destroyed":
+                self._salted(period, oldest)  # the grace has ended: the store must forget too
+            return known
         if self._mode == "destroyed":
             key = self._salted(period, oldest)
         else:
@@ -295,11 +312,9 @@ class VisitorId:
             salt = store.salt(period, os.urandom(32), min(period, oldest))
         except SaltUnavailable:
             raise
-        except Exception as error:
-            # Whatever the store's driver raises: without the shared salt there is no id, and its message may hold a URL.
-            raise SaltUnavailable(
-                f"the store of salts does not answer ({type(error).__name__}); no id is made"
-            ) from None
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises; its message may hold the store's address
+            what = type(error).__name__
+            raise SaltUnavailable(f"the store of salts does not answer ({what}); no id is made") from None
         if len(salt) != 32:
             raise SaltUnavailable("the store returned no salt of 32 bytes; no id is made")
         return _keyed(self._master, b"vid-destroyed", salt.hex(), str(period))
@@ -700,7 +715,7 @@ def _one_spelling(address: str) -> str:
 
 
 def _uuid(digest: bytes) -> str:
-    """Return 16 bytes as a UUID. Version 4 is what every vendor takes, though these bits are derived (RFC 9562 §5.4)."""
+    """Return 16 bytes as a UUID: version 4 (RFC 9562 §5.4), which every vendor takes, though these bits are derived."""
     text = digest[:16].hex()
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
