@@ -176,8 +176,6 @@ def make(name: str, url: str, count: int) -> tuple[Call, Callable[[], Any], Call
             import requests
 
             session = requests.Session()
-                "bench-mark bench", "b"
-            )
             body = json.dumps({"batch": [{"title": "bench-mark", "url": _page(i)["url"]} for i in range(100)]})
 
             def call(i: int) -> None:

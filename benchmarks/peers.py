@@ -111,7 +111,8 @@ def main() -> None:
     about = (
         f"Python {platform.python_version()}, {platform.machine()}, {_cores()} cores, loopback, {given.hits:,} hits"
         f" ({min(given.hits, 2000):,} for clients that send in the caller's thread), {given.repeats} interleaved"
-        " repeats: median (least–greatest). The gate is on for this library; no peer has one. Queues are large enough for the run."
+        " repeats: median (least–greatest). The gate is on for this library; no peer has one."
+        " Queues are large enough for the run."
     )
     distant = [["client", "hits/s at 50 ms", "lost"]]
     distant += [[name, middle(r, "rate"), str(r[0].get("lost", r[0].get("error", "")))] for name, r in far.items()]

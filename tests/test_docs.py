@@ -66,7 +66,7 @@ def test_the_readme_shows_the_exact_wire_of_the_first_example() -> None:
     params = {"dl": "https://example.com", "dt": "My Page Title", "ua": "user-agent", "uip": "12.34.56.78"}
     shown = []
     for privacy in ("careful", "off"):
-        provider = analytical.Provider("googleanalytics", "G-XXXXXXX", api_secret="secret", privacy=privacy)
+        provider = analytical.Provider("googleanalytics", "G-XXXXXXX", api_secret="XXXXXXXXXXXXXXXX", privacy=privacy)
         request = provider.explain("pageview", params)[0]
         body = request.body.decode()
         for changing, stable in (
