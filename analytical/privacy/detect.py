@@ -69,6 +69,8 @@ def spans(text: str, *, strict: bool = False, slug: bool = False, bare: bool = T
     if len(text) > _DENSE and _dense(text):
         return [(0, len(text), "removed")]
     look = Look(text)
+    if len(text) > _DENSE and names.crowded(look):
+        return [(0, len(text), "removed")]
     found = list(_mail(look, strict))
     found += tokens.find(look, strict)
     if look.digits:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from .look import Look, Span
 from .words import HEALTH, NOT_NAMES, first_names, fold, words
 
-__all__ = ["find", "mentions_health", "searches"]
+__all__ = ["crowded", "find", "mentions_health", "searches"]
 
+#: In one text; a page of prose has fewer.
+_MOST_ANNOUNCED = 96
 _LETTER = r"[^\W\d_]"
 _WORDS3 = rf"({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}})"
 _GREETING = re.compile(
@@ -84,8 +86,8 @@ _PARTICLES = words("von van de der den di da del della du la le bin ibn al el do
 _SEARCH = re.compile(
     r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse|recherche|résultats?|búsqueda|resultados?|risultati|ricerca|"
     r"pesquisa|zoekresultaten|wyniki|sök|query)\s{0,2}(?:(?:for|nach|für|pour|de|del|para|per|voor|dla)\b|:|=|–|-)\s{0,2}"
-    r"([^|–—\n]{2,120}?)(?=\s[|–—-]\s|\s?[|–—\n]|$)",
 )
+_SEARCH_END = re.compile(r"\s[-|–—]\s|[|–—\n]")
 _SIGNED = frozenset(
     (
         "signed in",
@@ -142,6 +144,12 @@ def find(look: Look, *, slug: bool) -> Iterator[Span]:
             yield from _last_names(text, match.start(), owned=False)
 
 
+def crowded(look: Look) -> bool:
+    """Tell whether a text announces more names than anybody reads."""
+    asked = re.findall(r"[^\W\d_]{2,}", look.low)
+    return sum(word in _GREETERS or word in _TITLES or word in _ACCOUNTS or word in _THEIRS for word in asked) > _MOST_ANNOUNCED
+
+
 def _titled(look: Look, slug: bool) -> Iterator[Span]:
     text = look.text
     for match in _TITLE.finditer(look.low):
@@ -160,9 +168,15 @@ def _titled(look: Look, slug: bool) -> Iterator[Span]:
 def searches(look: Look) -> Iterator[Span]:
     """Find what somebody searched for."""
     if not _SEARCHED.isdisjoint(look.words):
+        end = 0
         for match in _SEARCH.finditer(look.low):
-            if match.group(1)[0] != "[":
-                yield *match.span(1), "search"
+            start = match.end()
+            if start < end or look.low[start : start + 1] in ("[", ""):
+                continue
+            stop = _SEARCH_END.search(look.low, start)
+            end = stop.start() if stop else len(look.low)
+            if end - start > 1:
+                yield start, end, "search"
 
 
 def _last_names(text: str, end: int, *, owned: bool) -> Iterator[Span]:

@@ -16,10 +16,18 @@ _BREAK = re.compile(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
 _URL = re.compile(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
 _UNUSUAL = re.compile(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
 #: What can stand in a container: enough for any platform's own limit, and bounded for hostile input.
-_MOST_ITEMS = 512
-_MOST_CHARS = 8192
+_MOST_ITEMS = 256
+_MOST_CHARS = 6144
 _DEEPEST = 8
 _LONGEST_KEY = 128
+#: More texts than a few are looked at together first; then those with a finding one by one, as far as this goes.
+_FEW = 12
+_MOST_SINGLY = 4096
+_MARK = re.compile(r"[^A-Za-z]")
+#: What parts texts that are looked at together: no pattern reaches over it.
+_BETWEEN = "\n\x00\n"
+#: Longer than any platform's id: whatever it is, it is not opaque.
+_LONGEST_ID = 512
 _LABELS_OF_TOKENS = frozenset({"token", "id"})
 
 
@@ -99,7 +107,10 @@ def identifies(text: str, *, words: bool = True) -> bool:
     from .tokens import prefixed
     from .words import first_names, fold
 
-    text = decoded(shorten(text)) if _UNUSUAL.search(text) else shorten(text)
+    if len(text) > _LONGEST_ID:
+        return True
+    if _UNUSUAL.search(text):
+        text = decoded(text)
     if prefixed(text) or any(label not in _LABELS_OF_TOKENS for _, _, label in spans(text)):
         return True
     if words and text[:1] == "0" and text.isdigit() and 10 <= len(text) <= 11:
@@ -128,32 +139,82 @@ def scrub_properties(
         text: scrubs one text, or answers ``None`` to remove it; by default :func:`scrub_text`.
 
     Returns:
-        A new container. What lies deeper than 8 levels, beyond 512 items or beyond 8 KiB of text is left out.
+        A new container. What lies deeper than 8 levels, beyond 256 items or beyond 6 KiB of text is left out.
 
     >>> scrub_properties({"plan": "pro", "userEmail": "x", "note": "call +49 30 1234567"})
     {'plan': 'pro', 'note': 'call [phone]'}
     """
-    walk = _Walk(
-        denied or (lambda key: denied_key(key, strict=strict)), text or (lambda inner: scrub_text(inner, strict=strict))
-    )
+    scrub = text or (lambda inner: scrub_text(inner, strict=strict))
+    walk = _Walk(denied or (lambda key: denied_key(key, strict=strict)), scrub)
+    many: list[str] = []
+    _collect(value, many, 0)
+    if len(many) > _FEW:
+        walk.clean = _clean(many, strict)
+        walk.singly = _MOST_SINGLY
     return walk.value(value, 0)
 
 
+def _collect(value: Any, out: list[str], depth: int) -> None:
+    if len(out) >= _MOST_ITEMS or depth > _DEEPEST:
+        return
+    if isinstance(value, str):
+        out.append(value)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if len(out) >= _MOST_ITEMS:
+                return
+            if isinstance(key, str):
+                out.append(key)
+            _collect(inner, out, depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            if len(out) >= _MOST_ITEMS:
+                return
+            _collect(inner, out, depth + 1)
+
+
+def _clean(many: list[str], strict: bool) -> set[str]:
+    """Return those of many short texts that one look at all of them together finds nothing in."""
+    from .detect import decoded, spans
+
+    asked = [text for text in dict.fromkeys(many) if len(text) <= 256 and "://" not in text]
+    clean: set[str] = set()
+    for first in range(0, len(asked), 64):
+        batch = asked[first : first + 64]
+        spelled = [decoded(text) if _UNUSUAL.search(text) else text for text in batch]
+        found = spans(_BETWEEN.join(spelled), strict=strict)
+        start = 0
+        for text, plain in zip(batch, spelled, strict=True):
+            end = start + len(plain)
+            if not any(one < end and other > start for one, other, _ in found):
+                clean.add(text)
+            start = end + len(_BETWEEN)
+    return clean
+
+
 class _Walk:
-    __slots__ = ("chars", "denied", "items", "text")
+    __slots__ = ("chars", "clean", "denied", "items", "singly", "text")
 
     def __init__(self, denied: Callable[[str], bool], text: Callable[[str], Any]) -> None:
         self.denied = denied
         self.text = text
         self.items = _MOST_ITEMS
         self.chars = _MOST_CHARS
+        self.clean: set[str] = set()
+        self.singly = 1 << 30
+
+    def scrub(self, text: str) -> Any:
+        if text in self.clean:
+            return text
+        self.singly -= 48 + min(len(text), _LONGEST) + 8 * len(_MARK.findall(text[:_LONGEST_KEY]))
+        return self.text(text) if self.singly >= 0 else None
 
     def value(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
             self.chars -= min(len(value), _LONGEST)
             if self.chars < 0:
                 return None
-            return self.text(value)
+            return self.scrub(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int | float):
@@ -170,7 +231,7 @@ class _Walk:
         # A number is personal only where its digits alone say so: a card, a national id with two check digits.
         if isinstance(value, int) and value > 10**9:
             spelled = str(value) if value < 10**20 else ""
-            return value if spelled and self.text(spelled) == spelled else None
+            return value if spelled and self.scrub(spelled) == spelled else None
         return value
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
@@ -183,7 +244,7 @@ class _Walk:
                 continue
             self.chars -= len(key)
             # A key can hold an address as well as a value can.
-            if self.text(key) != key:
+            if self.scrub(key) != key:
                 continue
             kept = self.value(inner, depth + 1)
             if kept is not None or inner is None:

@@ -23,6 +23,10 @@ _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,31}):)?(?://([^/?#]*))?([^?#]
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,64}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?")
 _APP_SCHEMES = frozenset({"android-app", "ios-app", "app"})
 _WEB_SCHEMES = frozenset({"http", "https", "ftp", "ws", "wss"})
+#: Deeper paths and longer queries are cut there.
+_MOST_SEGMENTS = 40
+_MOST_PAIRS = 64
+_LONGEST_SEGMENT = 512
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 _MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
 # A segment of letters, or a short plain number, is most segments of most sites.
@@ -224,12 +228,12 @@ def _labels(host: str) -> str:
 def _path(path: str, strict: bool) -> str:
     if "b" in path or "B" in path or "g" in path:
         path = _BORN.sub(r"\1:birth", path)
-    segments = path.split("/")
+    segments = path.split("/", _MOST_SEGMENTS)[:_MOST_SEGMENTS]
     before = ""
     last = len(segments) - 1
     while last and not segments[last]:
         last -= 1
-    changed = False
+    changed = len(segments) == _MOST_SEGMENTS
     for index, raw in enumerate(segments):
         if not raw:
             continue
@@ -250,6 +254,8 @@ def _path(path: str, strict: bool) -> str:
 
 def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
     """Return what a path segment holds that must not be seen, or ``None``."""
+    if len(raw) > _LONGEST_SEGMENT:
+        return "removed"
     if _PLAIN.fullmatch(raw):
         label = None
         if not raw.isdigit():
@@ -356,7 +362,7 @@ def _credential(text: str, digits: int, before: str) -> bool:
 
 def _query(query: str, strict: bool, allow: Collection[str]) -> str:
     kept = []
-    for pair in re.split("[&;]", query):
+    for pair in re.split("[&;]", query, maxsplit=_MOST_PAIRS)[:_MOST_PAIRS]:
         name, mark, value = pair.partition("=")
         if (name in QUERY_ALLOW or name in allow) and (not value or _value(value, strict)):
             kept.append(f"{name}{mark}{value}")
