@@ -186,9 +186,9 @@ def _by_rules(text: str, lower: str) -> Agent:
 
 
 def _named(lower: str) -> Agent | None:
-    """Look every word of the string up among the names; the longest name wins, then the first."""
+    """Look every word of the string up among the names: the first wins, then the longest; a mere program comes last."""
     names = _names()
-    best: tuple[int, Agent] | None = None
+    best: tuple[tuple[bool, int, int], Agent] | None = None
     for match in _TOKEN.finditer(lower):
         word = match[0]
         head = _HEAD.match(word)
@@ -198,8 +198,9 @@ def _named(lower: str) -> Agent | None:
                     continue
                 if len(phrase) > len(candidate) and not lower.startswith(phrase, match.start()):
                     continue
-                if best is None or len(phrase) > best[0]:
-                    best = (len(phrase), agent)
+                rank = (agent.kind == "tool", match.start(), -len(phrase))
+                if best is None or rank < best[0]:
+                    best = (rank, agent)
     return best[1] if best is not None else None
 
 
@@ -286,7 +287,7 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         "tool",
         re.compile(
             r"^okhttp/|^duckduckgo/|^ddg[-_]android|^navermailapp|^(?:ipad|iphone|android|chrome|firefox|safari|opera|mozilla|browser|user-?agent)(?:/[\d.]+)?$|firephp|headless|phantomjs|selenium|puppeteer|playwright|webdriver|wkhtmlto|python|libcurl|\bcurl/|wget|libwww-perl|\blwp|go-http|http[-_]?client"
-            r"|<script|<\?php|union (?:all )?select|\.\./\.\.|\$\{|\(\) ?\{|alert\(|sqlmap|nikto|masscan|nessus|openvas|acunetix|safari/[\d.]+ mozilla/5|\bselect[ +(]|_sleep\(|waitfor delay|load_file|['\"] ?\)? ?(?:or|and) ['\"\d(]|like gecko;|%2[57]|\\x[0-9a-f]{2}"
+            r"|<script|<\?php|union (?:all )?select|\.\./\.\.|\$\{|\(\) ?\{|alert\(|sqlmap|nikto|masscan|nessus|openvas|acunetix|safari/[\d.]+ mozilla/5|\bselect[ +(]|_sleep\(|waitfor delay|load_file|['\"] ?\)? ?(?:or|and) ['\"\d(]|like gecko\)?;|%2[57]|\\x[0-9a-f]{2}"
         ),
     ),
 )
