@@ -30,7 +30,7 @@ def checker(folder: str | PathLike[str]) -> Checker:
         MissingExtra: without the extra ``schemas``.
     """
     try:
-        from jsonschema import Draft4Validator
+        from jsonschema import Draft4Validator, FormatChecker
         from jsonschema.exceptions import SchemaError, best_match
     except ImportError:
         raise MissingExtra("validate=", "schemas") from None
@@ -50,7 +50,7 @@ def checker(folder: str | PathLike[str]) -> Checker:
             Draft4Validator.check_schema(schema)
         except (OSError, ValueError, AttributeError, SchemaError) as error:
             raise ConfigurationError(f"{path}: no schema can be read from it ({type(error).__name__})") from None
-        validators[uri] = Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+        validators[uri] = Draft4Validator(schema, format_checker=FormatChecker())
     if not validators:
         raise ConfigurationError(
             f"validate={str(folder)!r}: no schema in it; expected files such as com.acme/thing/jsonschema/1-0-0"

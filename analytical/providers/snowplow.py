@@ -110,6 +110,7 @@ _SPELLED = {
     | {"name": "ti_nm", "category": "ti_ca", "currency": "ti_cu"},
 }
 
+_SCREEN_IDS = ("id", "previousId")
 _UNLIMITED = 1 << 62
 _STRUCTURED = ("name", "category", "label", "value")
 
@@ -255,6 +256,10 @@ class Snowplow(Backend):
         for schema, data in _described(native):
             if not isinstance(schema, str) or not _IGLU.match(schema):
                 return f"a schema such as 'iglu:com.acme/thing/jsonschema/1-0-0', not {str(schema)[:80]!r}"
+            if schema == _SCHEMAS["screen_view"] and isinstance(data, Mapping):
+                for key in _SCREEN_IDS:
+                    if key in data and not _UUID.match(str(data[key])):
+                        return f"{key} as a UUID with its dashes"
             wrong = self.validate(schema, data) if self.validate is not None else None
             if wrong:
                 return f"data that fits {schema}: {wrong}"
@@ -314,7 +319,7 @@ class Snowplow(Backend):
             if type(value) is str and key not in _CHECKED:
                 out[key] = value if len(value) <= longest else value[:longest]
             elif key in ("ue_pr", "co") and not isinstance(value, str):
-                self._json(out, key, value)
+                self._json(out, key, _identified(value, hit.id) if key == "ue_pr" else value)
             else:
                 text = _text(key, value)
                 if text:
@@ -324,6 +329,11 @@ class Snowplow(Backend):
         return out
 
     def _json(self, out: dict[str, str], key: str, value: Any) -> None:
+        if key == "co" and self.validate is not None:
+            # An entity out of which the gate took something may not fit its schema any more; it would fail the event.
+            value = [part for part in _entities(value) if not self.validate(part["schema"], part["data"])]
+            if not value:
+                return
         whole = compact(_enveloped(key, value))
         if self.base64:
             out["ue_px" if key == "ue_pr" else "cx"] = urlsafe_b64encode(whole).decode()
@@ -469,6 +479,17 @@ def _enveloped(key: str, value: Any) -> Any:
     return {"schema": CONTEXTS, "data": [value] if isinstance(value, Mapping) else value}
 
 
+def _identified(value: Any, identity: str) -> Any:
+    """Return a screen view with ids that are UUIDs: a strict gate takes every id for a record's."""
+    if not isinstance(value, Mapping) or value.get("schema") != _SCHEMAS["screen_view"]:
+        return value
+    data = value.get("data")
+    if not isinstance(data, Mapping) or all(_UUID.match(str(data.get(key, identity))) for key in _SCREEN_IDS):
+        return value
+    kept = {key: part for key, part in data.items() if key not in _SCREEN_IDS or _UUID.match(str(part))}
+    return {"schema": value["schema"], "data": {"id": identity, **kept}}
+
+
 def _read(key: str, text: str) -> Any:
     try:
         if key in _JSON:
@@ -494,6 +515,12 @@ def _inside(native: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
             is_one = isinstance(part, Mapping)
             found.append((plain, part.get("schema") if is_one else None, part.get("data") if is_one else None))
     return found
+
+
+def _entities(value: Any) -> list[Mapping[str, Any]]:
+    data = _enveloped("co", value)["data"]
+    parts = data if isinstance(data, list) else [data]
+    return [part for part in parts if isinstance(part, Mapping) and set(part) == {"schema", "data"}]
 
 
 def _described(native: Mapping[str, Any]) -> list[tuple[Any, Any]]:
