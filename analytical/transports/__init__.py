@@ -6,7 +6,10 @@ from typing import Protocol, runtime_checkable
 
 from ..http import NoResponse, Request, Response
 
-__all__ = ["Transport"]
+__all__ = ["MAX_ANSWER", "Transport"]
+
+#: Bytes of an answer that are read; no platform says more, and an endless answer must end.
+MAX_ANSWER = 1 << 20
 
 
 @runtime_checkable

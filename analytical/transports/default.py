@@ -44,11 +44,16 @@ class DefaultTransport:
             http.close()
 
     def _make(self) -> Transport:
-        from .requests import RequestsTransport
-
         # Two threads may both come here first; the second's is used, the first's is garbage.
-        self._http = made = RequestsTransport(timeout=self.timeout, session=self._session)
-        return made
+        if self._fast:
+            from .http11 import Http11Transport
+
+            self._http = Http11Transport(timeout=self.timeout)
+        else:
+            from .requests import RequestsTransport
+
+            self._http = RequestsTransport(timeout=self.timeout, session=self._session)
+        return self._http
 
 
 def default_transport(

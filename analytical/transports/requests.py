@@ -15,13 +15,11 @@ import urllib3
 import urllib3.exceptions
 
 from ..http import NoResponse, Request, Response
+from . import MAX_ANSWER
 from ._abandon import Abandonable
 from ._quiet import quiet
 
-__all__ = ["MAX_ANSWER", "RequestsTransport"]
-
-#: Bytes of an answer that are read; no platform says more, and an endless answer must end.
-MAX_ANSWER = 1 << 20
+__all__ = ["RequestsTransport"]
 
 _PERMANENT = (
     requests.exceptions.InvalidURL,
@@ -302,10 +300,11 @@ def _classified(error: Exception, *, known: bool, sent: bool) -> NoResponse:
         return NoResponse(reason="unreachable")
     if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
         return NoResponse(reason="timeout")
-    if known:
+    if known and len(chain) > 1:
         maybe = sent
     else:
-        # Mocks and mounted adapters raise bare ConnectionErrors before anything was sent.
+        # Of a caller's session, or of a mock in place of ours, only the exception is known. Mocks and mounted
+        # adapters raise bare ConnectionErrors before anything was sent.
         maybe = has(requests.exceptions.ReadTimeout, urllib3.exceptions.HTTPError, OSError) and not (
             type(error) is requests.exceptions.ConnectionError and len(chain) == 1
         )
