@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable
 from os import PathLike
 
+from ..errors import UnknownName, did_you_mean
 from ..hit import Hit
 from ..observe import State
 from ..route import Route
@@ -36,6 +37,9 @@ LINGER = 0.03
 IDLE = 2.0
 #: Requests under way at once when a destination is first spoken to, or comes back; each answer adds one.
 START = 4
+#: Seconds after which a batch under way has its lease renewed, and after which its thread is taken for lost.
+RENEW = 5.0
+ABANDONED = 600.0
 
 
 class ThreadDelivery:
@@ -71,6 +75,7 @@ class ThreadDelivery:
         self.monotonic = monotonic
         self.uniform = uniform
         self._carriers: dict[str, _Carrier] = {}
+        self._former: dict[str, Route] = {}
         self._lock = threading.RLock()
         _remember(self)
 
@@ -87,7 +92,10 @@ class ThreadDelivery:
             carrier.start()
 
     def submit(self, to: str, hit: Hit, *, done: Done | None = None) -> bool:
-        carrier = self._carriers[to]
+        try:
+            carrier = self._carriers[to]
+        except KeyError:
+            carrier = self._again(to)
         if done is not None or hit.keyed:
             return self._submit_slowly(carrier, hit, done)
         carrier.observer.accepted(to)
@@ -102,6 +110,12 @@ class ThreadDelivery:
 
     def stats(self, to: str) -> dict[str, int] | None:
         return self.spool.stats(to)
+
+    def begin(self) -> None:
+        """Start emptying the spool without waiting for a first hit: what others have put there is delivered too."""
+        for carrier in list(self._carriers.values()):
+            if not carrier.threads:
+                carrier.start()
 
     def flush(self, timeout: float | None = None, *, to: str | None = None) -> bool:
         deadline = None if timeout is None else self.monotonic() + timeout
@@ -120,6 +134,11 @@ class ThreadDelivery:
         lost = carrier.give_up("closed")
         with self._lock:
             self._carriers.pop(to, None)
+            self._former[to] = carrier.route
+            last = not self._carriers
+        self.spool.detach(to)
+        if last:
+            self.spool.close()
         if lost:
             log.warning("%s: closed with %d hits that could not be delivered in time; they are lost", to, lost)
 
@@ -141,6 +160,14 @@ class ThreadDelivery:
         return sum(carrier.give_up("exit" if exiting else "closed") for carrier in carriers)
 
     # -- the less usual ways of a hit -----------------------------------------------------------------------------
+
+    def _again(self, to: str) -> _Carrier:
+        """Make a destination known once more that was let go of."""
+        route = self._former.get(to)
+        if route is None:
+            raise UnknownName(f"no route {to!r} is attached.{did_you_mean(to, [*self._carriers, *self._former])}")
+        self.attach(route)
+        return self._carriers[to]
 
     def _submit_slowly(self, carrier: _Carrier, hit: Hit, done: Done | None) -> bool:
         to = carrier.to
@@ -185,6 +212,7 @@ class _Carrier:
         self.idle: list[threading.Lock] = []
         self.threads = 0
         self._active = 0
+        self._under_way: dict[int, tuple[float, list[Entry]]] = {}
         self._bells: list[threading.Lock] = []
         self._hurried = 0
         self._stopped = False
@@ -258,7 +286,7 @@ class _Carrier:
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
                     return False
-                if exiting and deadline is not None and self._breaker.until > deadline:
+                if exiting and deadline is not None and self._hopeless(deadline):
                     return False
                 if not self.threads:
                     self.start()
@@ -273,6 +301,10 @@ class _Carrier:
             return True
         finally:
             self._hurried = max(0, self._hurried - 1)
+
+    def _hopeless(self, deadline: float) -> bool:
+        """Tell whether waiting until then is in vain: the destination is down, or another process sees to it."""
+        return self._breaker.until > deadline or (self._spool.durable and not self._spool.uploads(self.to))
 
     def give_up(self, reason: str) -> int:
         """Settle what is left in memory as dropped; return how many."""
@@ -328,6 +360,7 @@ class _Carrier:
         entries: list[Entry] = []
         try:
             self._linger(me)
+            self._renew()
             entries = self._spool.take(self.route.max_batch, self._driver.clock(), to=self.to)
             if entries:
                 self._grow()
@@ -355,6 +388,13 @@ class _Carrier:
         if self.route.max_batch > 1 and not self._hurried and 0 < self._spool.ready(self.to) < self.route.max_batch:
             me.acquire(timeout=self._driver.linger)
 
+    def _renew(self) -> None:
+        """Hold on to what is under way: its threads come back, because every transport has a deadline."""
+        now = self._driver.monotonic()
+        for started, batch in list(self._under_way.values()):
+            if RENEW < now - started < ABANDONED:
+                self._spool.renew(batch)
+
     def _grow(self) -> None:
         """Have another thread where another full batch waits."""
         if (
@@ -370,6 +410,13 @@ class _Carrier:
     def _sleep(self, me: threading.Lock) -> bool:
         """Wait for a hit or a due time; a thread that is one too many ends instead."""
         clock = self._driver.clock
+        if not self._spool.uploads(self.to):
+            # Another process empties the spool; hits need not wake anybody here.
+            if self.threads > 1:
+                return False
+            when = self._spool.wake_at(self.to)
+            me.acquire(timeout=IDLE if when is None else min(max(when - clock(), 0.01), IDLE))
+            return True
         self.idle.append(me)
         # Looked at again now that a put would ring: one that came just before did not.
         when = self._spool.wake_at(self.to)
@@ -389,7 +436,10 @@ class _Carrier:
         verdicts: list[Verdict | None] = [overdue(route, entry.hit, now) for entry in entries]
         going = [position for position, verdict in enumerate(verdicts) if verdict is None]
         if going:
+            me = threading.get_ident()
+            self._under_way[me] = (started, entries)
             answers = sent(route, [entries[position].hit for position in going])
+            del self._under_way[me]
             with self._lock:
                 if self._breaker.heard(answers, started=started, now=driver.monotonic()):
                     self._allowed = min(self._allowed + 1, self._connections)

@@ -84,6 +84,10 @@ class Spool(Protocol):
         """
         ...
 
+    def detach(self, to: str) -> None:
+        """Let go of a destination, so that another process may empty it. What waits in memory stays until taken."""
+        ...
+
     def put(self, to: str, hit: Hit) -> bool:
         """Accept a hit: ``True`` exactly when it is now kept as surely as this spool keeps anything."""
         ...

@@ -84,6 +84,9 @@ class MemorySpool:
             if lost is not None:
                 self._losers[to] = lost
 
+    def detach(self, to: str) -> None:
+        """Nobody else could empty it."""
+
     def put(self, to: str, hit: Hit) -> bool:
         size = weigh(hit)
         queue = self._queues[to]

@@ -164,6 +164,7 @@ class SqliteSpool:
         # Held around disk I/O, by whoever uploads or counts; never by put().
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._closed = False
         self._identity: tuple[int, int] | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
@@ -202,6 +203,21 @@ class SqliteSpool:
         destination.queue.lane = lane
         if lost is not None:
             destination.lost = lost
+
+    def detach(self, to: str) -> None:
+        destination = self._destinations.get(to)
+        if destination is not None:
+            with self._lock:
+                self._write_settled(self._clock())
+                self._let_go(destination)
+
+    def _let_go(self, destination: _Destination) -> None:
+        if destination.lock is not None:
+            # What is on lease falls due at once for whoever comes next.
+            os.close(destination.lock)
+            destination.lock = None
+        destination.tried = -1e9
+        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
 
     def _begin_counting(self, to: str, destination: _Destination) -> None:
         with self._lock:
@@ -270,6 +286,7 @@ class SqliteSpool:
             return False
         with self._lock:
             destination.tried = mono
+            self._closed = False
             self._begin_counting(to, destination)
             if destination.lock is None:
                 destination.lock = self._try_lock(f"upload-{blake2b(to.encode(), digest_size=8).hexdigest()}.lock")
@@ -333,12 +350,8 @@ class SqliteSpool:
                 self._looked = -1e9
                 self._bring_in(self._clock())  # and with it goes this process's journal
             for destination in self._destinations.values():
-                if destination.lock is not None:
-                    # What is on lease falls due at once for whoever comes next.
-                    os.close(destination.lock)
-                    destination.lock = None
-                destination.tried = -1e9
-                destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
+                self._let_go(destination)
+            self._closed = True
             for reader in self._readers.values():
                 reader.close()
             self._readers = {}
@@ -677,6 +690,9 @@ class SqliteSpool:
         finally:
             for _, reader in readers:
                 reader.close()
+            if self._closed and self._db is not None:  # asked after the end: nothing stays open for it
+                self._db.close()
+                self._db = None
 
     def _sweep(self, now: float) -> None:
         """Forget old keys and dead letters, and give room that was freed back to the disk."""
