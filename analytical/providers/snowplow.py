@@ -310,11 +310,11 @@ class Snowplow(Backend):
                 found.setdefault("se_ca", DEFAULT_CATEGORY)
         found["eid"] = hit.id
         found["dtm"] = int(hit.time * 1000)
-        found |= native
+        found |= {key: value for key, value in native.items() if value is not None and value != ""}
         out: dict[str, str] = {}
         for key, value in found.items():
             longest = _LONGEST.get(key)
-            if longest is None or value is None or value == "":
+            if longest is None or value is None:
                 continue
             if type(value) is str and key not in _CHECKED:
                 out[key] = value if len(value) <= longest else value[:longest]

@@ -166,11 +166,14 @@ def test_what_the_gate_must_see_is_read_first() -> None:
 
 def test_the_gate_leaves_schemas_and_screens_usable() -> None:
     transport = FakeTransport()
-    site = analytical.Provider("snowplow", "shop", endpoint="https://c.example", transport=transport, privacy="strict")
+    site = analytical.Provider(
+        "snowplow", "shop", endpoint="https://c.example", transport=transport, privacy="strict", validate=SCHEMAS
+    )
     assert site.screen_view("Checkout", id=ID, previous_id=ID, entities=[GEO])
     [payload] = posted(transport.requests[0])
     judge([payload])
     assert opened(payload)["ue_pr"]["data"]["schema"].endswith("mobile/screen_view/jsonschema/1-0-0")
+    assert "co" not in opened(payload), "a place is no longer one without its coordinates, and would fail the event"
 
 
 def test_get_sends_one_event_each_and_posts_what_is_too_long() -> None:
