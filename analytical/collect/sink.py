@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 from ..errors import ConfigurationError, UnknownName
 from ..registry import Registry
@@ -204,20 +204,8 @@ def redacted(url: str) -> str:
     >>> redacted("postgresql://me:pw@db/stats?sslmode=require&token=x")
     'postgresql://me:***@db/stats?sslmode=require&token=***'
     """
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    netloc = parts.netloc
-    if "@" in netloc:
-        who, _, host = netloc.rpartition("@")
-        user, colon, _ = who.partition(":")
-        netloc = f"{user}{':***' if colon else ''}@{host}"
-    query = re.sub(r"(?i)([^&=]*(?:pass|token|secret|key|pwd|auth)[^&=]*=)[^&]*", r"\1***", parts.query)
-    shown = urlunsplit(parts._replace(netloc=netloc, query=query))
-    # urlunsplit drops an empty authority: "sqlite:///x" must stay as it was typed.
-    if not netloc and f"{parts.scheme}://" in url and f"{parts.scheme}://" not in shown:
-        shown = shown.replace(f"{parts.scheme}:", f"{parts.scheme}://", 1)
-    return shown
+    shown = re.sub(r"(://[^/?#:@]*):[^/?#]*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][^&=#]*(?:pass|token|secret|key|pwd|auth)[^&=#]*=)[^&#]*", r"\1***", shown)
 
 
 def table_name(name: str) -> str:

@@ -125,7 +125,7 @@ class Ga4(Source):
             raise MissingExtra("GA4's service account", "ga4-reports") from None
         address = str(key.get("token_uri") or "https://oauth2.googleapis.com/token")
         try:
-            signer = crypt.RSASigner.from_service_account_info(dict(key))
+            signer = crypt.RSASigner.from_service_account_info(dict(key))  # type: ignore[no-untyped-call]  # google's
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"service_account: its private key is unusable ({type(error).__name__})") from None
         claims = {
@@ -135,7 +135,7 @@ class Ga4(Source):
             "iat": int(now),
             "exp": int(now) + 3600,
         }
-        assertion = jwt.encode(signer, claims).decode()
+        assertion = jwt.encode(signer, claims).decode()  # type: ignore[no-untyped-call]  # google's
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         return Request(
             url=address,

@@ -120,10 +120,8 @@ def _events(response: Response) -> Iterator[Row]:
 def _counted(response: Response, by: list[str]) -> Iterator[Row]:
     counts: dict[tuple[Any, ...], int] = {}
     for event in _events(response):
-        key = tuple(
-            value if isinstance(value := event.get(name), str | int | float | bool | None) else str(value)
-            for name in by
-        )
+        values = [event.get(name) for name in by]
+        key = tuple(value if isinstance(value, str | int | float | None) else str(value) for value in values)
         counts[key] = counts.get(key, 0) + 1
     for key, count in counts.items():
         yield {**dict(zip(by, key, strict=True)), "count": count}
