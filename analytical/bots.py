@@ -76,7 +76,9 @@ def classify(user_agent: str | None, hints: Mapping[str, str] | None = None) -> 
         return UNKNOWN
     if len(user_agent) > _LONGEST:
         user_agent = f"{user_agent[:512]} {user_agent[-127:]}"  # a robot signs at the end
-    key = blake2b(user_agent.encode("utf-8", "surrogatepass"), digest_size=16, key=_KEY).digest()
+    state = _KEYED.copy()
+    state.update(user_agent.encode("utf-8", "surrogatepass"))
+    key = state.digest()
     known = _SEEN.get(key)
     if known is None:
         known = _classify(user_agent)
@@ -186,7 +188,7 @@ def _by_rules(text: str, lower: str) -> Agent:
 
 
 def _named(lower: str) -> Agent | None:
-    """Look every word of the string up among the names: the first wins, then the longest; a mere program comes last."""
+    """Look every word up among the names: the first wins, then the longest; a mere program comes last."""
     names = _names()
     best: tuple[tuple[bool, int, int], Agent] | None = None
     for match in _TOKEN.finditer(lower):
@@ -206,7 +208,7 @@ def _named(lower: str) -> Agent | None:
 
 @cache
 def _names() -> dict[str, list[tuple[str, bool, Agent]]]:
-    """Return the names by their first word: the whole name in small letters, whether a version must follow, the agent."""
+    """Return the names by first word: the whole name in small letters, whether a version must follow, the agent."""
     table: dict[str, list[tuple[str, bool, Agent]]] = {}
     kind: AgentKind = "bot"
     for line in resources.files(__package__).joinpath("bots.txt").read_text(encoding="utf-8").splitlines():
@@ -240,14 +242,15 @@ def _declared(text: str, found: str) -> str:
 
 _LONGEST: Final = 640
 _REMEMBERED: Final = 4096
-_KEY: Final = os.urandom(32)  # of this process alone
+_KEYED: Final = blake2b(digest_size=16, key=os.urandom(32))  # for this process alone
 _SEEN: dict[bytes, Agent] = {}
 _TOKEN: Final = re.compile(r"[a-z][a-z0-9!'._\-]*")
 _ADDRESS: Final = re.compile(r"[\w.+-]{0,64}@[\w.-]{0,64}|https?:[^\s;)]*")
 _HEAD: Final = re.compile(r"[a-z]{6,}(?=[-_.])")
 _PRODUCT: Final = re.compile(r"[A-Za-z][A-Za-z0-9._\-]*")
 _GENERIC: Final = re.compile(
-    r"mozilla|compatible|applewebkit|khtml|like|gecko|chrome|safari|version|mobile|windows|nt|linux|android|x11|macintosh"
+    r"mozilla|compatible|applewebkit|khtml|like|gecko|chrome|safari|version|mobile|windows|nt|linux|android"
+    r"|x11|macintosh"
     r"|intel|mac|os|x|u|rv|win64|x64|x86_64|wow64|msie|trident|iphone|cpu|ipad|build|https?|www\..*|en|en-us|bot|the",
     re.IGNORECASE,
 )
@@ -255,8 +258,10 @@ _GENERIC: Final = re.compile(
 _HARMLESS: Final = re.compile(
     r"cubot\w*|https?://bsalsa\.com/?|embedded web browser from:?|camscanner\S*"
     r"|google(?:wv|app)\b\S*|\bask ?tb\S*|feedback\w*|search ?toolbar\S*"
-    r"|com\.(?:android|google|apple|facebook|instagram|tencent|huawei|xiaomi|samsung|ss|zhiliaoapp|sina|baidu|UCMobile)\.[\w.]*"
-    r"|sky_stb\S*|pinterest/\S*|line/\d\S*|\.net clr|\.net\d\.\d[ce]?|http%20|playfreebrowser\S*|search bar|(?<=gecko\) )atom/[\d.]+"
+    r"|com\.(?:android|google|apple|facebook|instagram|tencent|huawei|xiaomi|samsung|ss|zhiliaoapp|sina|baidu"
+    r"|ucmobile)\.[\w.]*"
+    r"|sky_stb\S*|pinterest/\S*|line/\d\S*|\.net clr|\.net\d\.\d[ce]?|http%20|playfreebrowser\S*|search bar"
+    r"|(?<=gecko\) )atom/[\d.]+"
 )
 _IN_APP: Final = re.compile(
     r"\[?fb(?:an|_iab)/[^\]]*\]?|whatsapp/\S{1,20} (?:android|s60version|wp7|bb|blackberry|iphone)[^ ]* device/"
@@ -273,21 +278,29 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
     (
         "monitor",
         re.compile(
-            r"uptime|site[-_ ]?monitor|monitor(?:ing)?[-_ /]?(?:bot|agent|service|\d)|health[-_ ]?check|lighthouse|page ?speed|link[-_ ]?check|\bptst\b|pingdom"
+            r"uptime|site[-_ ]?monitor|monitor(?:ing)?[-_ /]?(?:bot|agent|service|\d)|health[-_ ]?check"
+            r"|lighthouse|page ?speed|link[-_ ]?check|\bptst\b|pingdom"
         ),
     ),
     (
         "bot",
         re.compile(
-            r"(?<![a-z])bots?(?![a-z])|[a-z]bots?(?=$|[/ ;,)\-_\d.:+])|[-_.]bot|(?<![a-z])robot|crawl|spider|(?<!droid )spyder|slurp|scrap[ei]|scrapy|archiver"
+            r"(?<![a-z])bots?(?![a-z])|[a-z]bots?(?=$|[/ ;,)\-_\d.:+])|[-_.]bot|(?<![a-z])robot|crawl|spider"
+            r"|(?<!droid )spyder|slurp|scrap[ei]|scrapy|archiver"
             r"|https?:|\bwww\.|(?<=\w)@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
         ),
     ),
     (
         "tool",
         re.compile(
-            r"^okhttp/|^duckduckgo/|^ddg[-_]android|^navermailapp|^(?:ipad|iphone|android|chrome|firefox|safari|opera|mozilla|browser|user-?agent)(?:/[\d.]+)?$|firephp|headless|phantomjs|selenium|puppeteer|playwright|webdriver|wkhtmlto|python|libcurl|\bcurl/|wget|libwww-perl|\blwp|go-http|http[-_]?client"
-            r"|<script|<\?php|union (?:all )?select|\.\./\.\.|\$\{|\(\) ?\{|alert\(|sqlmap|nikto|masscan|nessus|openvas|acunetix|safari/[\d.]+ mozilla/5|\bselect[ +(]|_sleep\(|waitfor delay|load_file|['\"] ?\)? ?(?:or|and) ['\"\d(]|like gecko\)?;|%2[57]|\\x[0-9a-f]{2}"
+            r"^okhttp/|^duckduckgo/|^ddg[-_]android|^navermailapp|^(?:ipad|iphone|android|chrome|firefox"
+            r"|safari|opera|mozilla|browser|user-?agent)(?:/[\d.]+)?$|firephp|webkit2png|&quot;|&#\d|&lt;"
+            r"|headless|phantomjs|selenium|puppeteer|playwright|webdriver|wkhtmlto|python|libcurl|\bcurl/|wget"
+            r"|libwww-perl|\blwp|go-http|http[-_]?client"
+            r"|<script|<\?php|union (?:all )?select|\.\./\.\.|\$\{|\(\) ?\{|alert\(|sqlmap|nikto|masscan"
+            r"|nessus|openvas|acunetix|chrome/[\d.]+(?: mobile)? safari/[\d.]+ mozilla/5|\bselect[ +(]"
+            r"|_sleep\(|waitfor delay|load_file|['\"] ?\)? ?(?:or|and) ['\"\d(]|like gecko\)?;|%2[57]"
+            r"|\\x[0-9a-f]{2}"
         ),
     ),
 )
@@ -297,8 +310,10 @@ _DOMAIN: Final = (
 )
 #: What a browser's own name does not hold, outside of the device's.
 _WEAK: Final = re.compile(
-    r"monitor|check(?:er|ing|s)?\b|preview|validat|verif|\bseo|seo\b|analy[sz]er|analytics|audit|transcod|screenshot|snapshot|thumbnail|capture|discover|detect"
-    r"|indexer|research|(?<!cam)scan(?:ner|ning|s)?\b|collector|grabber|downloader|parser|proxy\b|agent\b|retriev|inspect|optimi[sz]er|insight|advisor|measure|classif"
+    r"monitor|check(?:er|ing|s)?\b|preview|validat|verif|\bseo|seo\b|analy[sz]er|analytics|audit|transcod"
+    r"|screenshot|snapshot|thumbnail|capture|discover|detect"
+    r"|indexer|research|(?<!cam)scan(?:ner|ning|s)?\b|collector|grabber|downloader|parser|proxy\b|agent\b"
+    r"|retriev|inspect|optimi[sz]er|insight|advisor|measure|classif"
     r"|sitemap|unfurl|synthetic|fetch|probe|prober|observatory|compatible;|" + _DOMAIN
 )
 _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
@@ -310,40 +325,64 @@ _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
     (
         "bot",
         re.compile(
-            r"harvest|archiv|preview|validat|verif|\bseo|seo\b|analy[sz]er|analytics|audit|transcod|translat|thumbnail|screenshot|snapshot|capture|discover|detect"
-            r"|\bindex|research|scan(?:ner|ning|s)?\b|[-_]scan|extract|collector|grab|downloader|parser|proxy|agent\b|retriev|inspect|optimi[sz]|insight|advis|measure|classif|catalog"
-            r"|mirror|copier|sitemap|unfurl|embed(?:ly|der)\b|finder|seeker|hunter|sniff|sucker|ripper|reaper|walker|abuse|phish|malware|antivirus|honeypot|backlink|hotjar|\bsearch|"
-            + _DOMAIN
+            r"harvest|archiv|preview|validat|verif|\bseo|seo\b|analy[sz]er|analytics|audit|transcod|translat"
+            r"|thumbnail|screenshot|snapshot|capture|discover|detect"
+            r"|\bindex|research|scan(?:ner|ning|s)?\b|[-_]scan|extract|collector|grab|downloader|parser|proxy"
+            r"|agent\b|retriev|inspect|optimi[sz]|insight|advis|measure|classif|catalog"
+            r"|mirror|copier|sitemap|unfurl|embed(?:ly|der)\b|finder|seeker|hunter|sniff|sucker|ripper|reaper"
+            r"|walker|abuse|phish|malware|antivirus|honeypot|backlink|hotjar|\bsearch|" + _DOMAIN
         ),
     ),
     (
         "tool",
         re.compile(
-            r"cypress|chromedriver|\bperl\b|\bphp|\bruby\b|java(?:/|1\.|\b(?![;)]))|golang|\bgo \d|node(?:js|\.js|-|/)|\brust\b|\bcurl\b|libwww|\blwp|okhttp|http[-_]?(?:get|kit|request|lib|unit|ie)|httpx?/|axios|guzzle"
-            r"|urllib|requests?/|fetch|client/|library|\bsdk\b|\bapi\b|\bcli\b|postman|powershell|winhttp|wininet|webclient|restsharp|mechanize|fuzz|exploit|exec\(|eval\("
+            r"cypress|chromedriver|\bperl\b|\bphp|\bruby\b|java(?:/|1\.|\b(?![;)]))|golang|\bgo \d|node(?:js"
+            r"|\.js|-|/)|\brust\b|\bcurl\b|libwww|\blwp|okhttp|http[-_]?(?:get|kit|request|lib|unit|ie)"
+            r"|httpx?/|axios|guzzle"
+            r"|urllib|requests?/|fetch|client/|library|\bsdk\b|\bapi\b|\bcli\b|postman|powershell|winhttp"
+            r"|wininet|webclient|restsharp|mechanize|fuzz|exploit|exec\(|eval\("
         ),
     ),
 )
 _PHONE: Final = re.compile(
-    r"up\.(?:browser|link)|midp|cldc|\bwap\d?\b|obigo|teleca|netfront|novarra|symbian|profile/|mmp/|\bbrew\b|\bmaui\b|openwave|dolfin|jasmine|blackberry|nokia|sonyericsson|windows ce|\bpalm|series60|\bbada\b|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|[(/ ,](?:samsung|htc|lge)[-/ ,]"
-    r"|(?:^|\buntrusted(?:/1\.0|10) )(?:samsung|lg|sony|mot-|sie-|sec-|sgh|htc|zte|lenovo|alcatel|sagem|philips|panasonic|sharp|kddi|docomo|j-phone|softbank|vodafone|sanyo|kwc|audiovox|benq|huawei|nec-|palm|pantech|hitachi|toshiba|acer|asus|vk-|gionee|micromax|karbonn|spice|lava|fly|haier|amoi|tcl|ericsson|motorola|telit|pt-|portalmmm|opwv|mauiwap|compal|qtek|xda|i-mate|hp|o2|casio|kyocera|kddi-|dopod|tianyu|k-touch|oppo|coolpad|bird|konka|zt[e-]|cect|changhong|hisense|infocus)"
+    r"up\.(?:browser|link)|midp|cldc|\bwap\d?\b|obigo|teleca|netfront|novarra|symbian|profile/|mmp/|\bbrew\b"
+    r"|\bmaui\b|openwave|dolfin|jasmine|blackberry|nokia|sonyericsson|windows ce|\bpalm|series60|\bbada\b"
+    r"|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|[(/ ,](?:samsung|htc|lge)[-/ ,]"
+    r"|(?:^|\buntrusted(?:/1\.0|10) )(?:samsung|lg|sony|mot-|sie-|sec-|sgh|htc|zte|lenovo|alcatel|sagem"
+    r"|philips|panasonic|sharp|kddi|docomo|j-phone|softbank|vodafone|sanyo|kwc|audiovox|benq|huawei|nec-|palm"
+    r"|pantech|hitachi|toshiba|acer|asus|vk-|gionee|micromax|karbonn|spice|lava|fly|haier|amoi|tcl|ericsson"
+    r"|motorola|telit|pt-|portalmmm|opwv|mauiwap|compal|qtek|xda|i-mate|hp|o2|casio|kyocera|kddi-|dopod|tianyu"
+    r"|k-touch|oppo|coolpad|bird|konka|zt[e-]|cect|changhong|hisense|infocus)"
 )
 _TELEVISION: Final = re.compile(
-    r"hbbtv|ce-html|smart-?tv|webtv|web tv|netcast|web0s|tizen|viera|bravia|aquos|\broku|crkey|apple ?tv|playstation|nintendo|xbox|\bmaple\b|opera tv|netrange|google ?tv|dlnadoc|\bpsp\b|espial|nettv|freebox|oculus|dreamcast"
+    r"hbbtv|ce-html|smart-?tv|webtv|web tv|netcast|web0s|tizen|viera|bravia|aquos|\broku|crkey|apple ?tv"
+    r"|playstation|nintendo|xbox|\bmaple\b|opera tv|netrange|google ?tv|dlnadoc|\bpsp\b|espial|nettv|freebox"
+    r"|oculus|dreamcast"
 )
 _APP: Final = re.compile(
-    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|watchos|\b(?:sonos|quicktime|itunes|vlc|winamp|stagefright|exoplayer\w*|nsplayer|windows-media-player|wmplayer|foobar2000|aimp)/|opera mini|ucweb|ucbrowser|mqqbrowser|kaios|windows phone|instagram \d|fbapp|applecoremedia|onebrowser/|snapchat/|j2me"
+    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|watchos|\b(?:sonos|quicktime|itunes"
+    r"|vlc|winamp|stagefright|exoplayer\w*|nsplayer|windows-media-player|wmplayer|foobar2000|aimp)/|opera mini"
+    r"|ucweb|ucbrowser|mqqbrowser|kaios|windows phone|instagram \d|fbapp|applecoremedia|onebrowser/|snapchat/"
+    r"|j2me"
 )
 _COMMENT: Final = re.compile(r"\([^()]{0,400}(?:\([^()]{0,100}\)[^()]{0,200}){0,3}(?:\)|$)")
 _BROWSER: Final = re.compile(
     r"(?:[\w/.-]{1,40},? )?(?:mozilla/[1-6]\.\d+ ?[(\[]|opera[/ ]\d|mozilla/[345]\.0 .{0,60}\()"
 )
 _OLD: Final = re.compile(
-    r"(?:microsoft office/|outlook-express/|googleapp/|mozacfetch/|voyager|qqbrowser/|applewebkit/[\d.]+ \(khtml, like gecko\) version/|lynx|links|elinks|w3m|ncsa|ibrowse|amiga|dillo|netsurf|icab|omniweb|cyberdog|uzbl|midori|galeon|konqueror|mosaic|arora|offbyone|hotjava|contiki|emacs|oregano|retawq|browserjet|edbrowse|(?:safari|firefox|netscape|(?:microsoft )?internet explorer)/[\d.]+ \(|mozilla/[1-4]\.\d+(?: ?\[\w+\])? \((?:x11|win|macintosh|mac_|os/2|amiga))"
+    r"(?:microsoft office/|outlook-express/|googleapp/|mozacfetch/|voyager|qqbrowser/"
+    r"|applewebkit/[\d.]+ \(khtml, like gecko\) version/|lynx|links|elinks|w3m|ncsa|ibrowse|amiga|dillo"
+    r"|netsurf|icab|omniweb|cyberdog|uzbl|midori|galeon|konqueror|mosaic|arora|offbyone|hotjava|contiki|emacs"
+    r"|oregano|retawq|browserjet|edbrowse|(?:safari|firefox|netscape"
+    r"|(?:microsoft )?internet explorer)/[\d.]+ \(|mozilla/[1-4]\.\d+(?: ?\[\w+\])? \((?:x11|win|macintosh"
+    r"|mac_|os/2|amiga))"
 )
 _ENGINE: Final = re.compile(
-    r"applewebkit|gecko|goanna|msie|trident|presto|khtml|opera|konqueror|netscape|icab|amiga|\bowb\b|firefox|\blinks\b|iemobile|dillo|netsurf|ibrowse|servo|ladybird|netpositive|inferno|fireweb|ms-?office|webkit|x11; u|win(?:95|98|nt)|; u\)|; i\)|mac_powerpc"
+    r"applewebkit|gecko|goanna|msie|trident|presto|khtml|opera|konqueror|netscape|icab|amiga|\bowb\b|firefox"
+    r"|\blinks\b|iemobile|dillo|netsurf|ibrowse|servo|ladybird|netpositive|inferno|fireweb|ms-?office|webkit"
+    r"|x11; u|win(?:95|98|nt)|; u\)|; i\)|mac_powerpc"
 )
 _BROKEN: Final = re.compile(
-    r"compatible; *(?!konqueror|icab|netpositive|amiga|ibrowse|netsurf|omniweb|opera|msie|yandex)[a-z][\w!.-]*(?:/[\w.]+)?;? *(?:\)|$)|compatible;? *\)"
+    r"compatible; *(?!konqueror|icab|netpositive|amiga|ibrowse|netsurf|omniweb|opera|msie"
+    r"|yandex)[a-z][\w!.-]*(?:/[\w.]+)?;? *(?:\)|$)|compatible;? *\)"
 )

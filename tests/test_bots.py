@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - user agents are long, and one to a line is how they are read
 """Robots declare themselves, people's browsers do not look like robots."""
 
 from __future__ import annotations

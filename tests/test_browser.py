@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - user agents are long, and one to a line is how they are read
 """A user agent is kept, masked or reduced; nothing that somebody wrote into it survives."""
 
 from __future__ import annotations

@@ -92,9 +92,9 @@ def reduce_user_agent(user_agent: str | None, hints: Mapping[str, str] | None = 
         user_agent: the header.
         hints: the request's headers; where the ``Sec-CH-UA`` group names a browser, it is believed first.
 
-    >>> reduce_user_agent("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/9999.0.0.0 Safari/537.36")
+    >>> reduce_user_agent("Mozilla/5.0 (X11; Fedora; Linux x86_64; rv:999.0) Gecko/20100101 Firefox/999.0")
     ... # doctest: +ELLIPSIS
-    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/....0.0.0 Safari/537.36'
+    'Mozilla/5.0 (X11; Linux x86_64; rv:...) Gecko/20100101 Firefox/...'
     >>> reduce_user_agent("My own robot of Baker Street")
     'Rare user agent'
     """
@@ -126,7 +126,7 @@ def reduce_client_hints(headers: Mapping[str, str]) -> str:
     ``Sec-CH-UA``, ``Sec-CH-UA-Mobile`` and ``Sec-CH-UA-Platform`` are read; the high-entropy ones (model, full version,
     architecture) never are. Header names are compared without case; ``HTTP_SEC_CH_UA`` is read too.
 
-    >>> reduce_client_hints({"Sec-CH-UA": '"Chromium";v="9999", "Google Chrome";v="9999"', "Sec-CH-UA-Platform": '"Linux"'})
+    >>> reduce_client_hints({"Sec-CH-UA": '"Chromium";v="999"', "Sec-CH-UA-Platform": '"Linux"'})
     ... # doctest: +ELLIPSIS
     'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/....0.0.0 Safari/537.36'
     """
@@ -270,9 +270,11 @@ def _conclude(
             family, major = "wkwebview", 0
         if rank == 2:
             return None  # Chrome/ is never written on iOS, where Chrome is CriOS
-    elif family == "" or (family == "safari" and (system != "mac" or not version)):
-        return None
-    elif mobile and system in ("linux", "chromeos"):
+    elif (
+        not family
+        or (mobile and system in ("linux", "chromeos"))
+        or (family == "safari" and (system != "mac" or not version))
+    ):
         return None
     return Browser(family, major, system, form, closed)
 
@@ -281,22 +283,8 @@ def _read_platform(text: str) -> tuple[str, str, bool, str] | None:
     """Return system, form (``""`` where the rest decides), whether it is closed, and a flavour."""
     match = _PLATFORM.fullmatch(text)
     if match is not None:
-        group = match.lastgroup or ""
-        if group == "windows":
-            return "windows", "desktop", True, ""
-        if group == "mac":
-            return "mac", "desktop", True, ""
-        if group == "linux":
-            return "linux", "desktop", True, ""
-        if group == "chromeos":
-            return "chromeos", "desktop", True, ""
-        if group == "iphone":
-            return "ios", "mobile", True, ""
-        if group == "ipad":
-            return "ios", "tablet", True, ""
-        if group == "foxmobile":
-            return "android", "mobile", True, ""
-        return "android", "tablet", True, ""
+        system, form = _PLATFORMS[match.lastgroup or ""]
+        return system, form, True, ""
     match = _ANDROID.fullmatch(text)
     if match is None:
         return None
@@ -354,10 +342,10 @@ def _has_known_words_only(user_agent: str) -> bool:
         name, slash, number = part.lower().partition("/")
         if slash and not _VERSION.fullmatch(number) and number not in _OLD_WORDS:
             return False
-        if name not in _OLD_WORDS and not _OLD_CODE.fullmatch(name):
-            # A number stands behind the name that it belongs to: MSIE 8.0, Windows NT 6.1, CLR 3.5.30729.
-            if before not in _NUMBERED or not _OLD_NUMBER.fullmatch(name):
-                return False
+        known = name in _OLD_WORDS or _OLD_CODE.fullmatch(name)
+        # A number stands behind the name that it belongs to: MSIE 8.0, Windows NT 6.1, CLR 3.5.30729.
+        if not known and (before not in _NUMBERED or not _OLD_NUMBER.fullmatch(name)):
+            return False
         before = name
     return True
 
@@ -529,11 +517,13 @@ def _leading(number: str) -> int:
 
 def _digest(text: str) -> bytes:
     """Return a keyed hash: what a cache may hold of a value that a rule takes out."""
-    return _HASH(text.encode("utf-8", "surrogatepass"), digest_size=16, key=_KEY).digest()
+    state = _KEYED.copy()
+    state.update(text.encode("utf-8", "surrogatepass"))
+    return state.digest()
 
 
-_HASH: Final = blake2b
-_KEY: Final = os.urandom(32)  # of this process alone; nothing compares these hashes elsewhere
+#: Keyed for this process alone; nothing compares these hashes elsewhere.
+_KEYED: Final = blake2b(digest_size=16, key=os.urandom(32))
 #: Strings that are kept, as they are; digests of those that are not; digest = reduced string. Bounded, then emptied.
 _KEPT: set[str] = set()
 _MASKED: set[bytes] = set()
@@ -554,7 +544,8 @@ _BUILD: Final = re.compile(
 )
 #: Capitals and a number, as makers write: SM-G998B, CPH2219, M2101K6G, 2201117TG, XT2041-4.
 _MODEL_CODE: Final = re.compile(
-    r"(?:[A-Z]{1,6}[-_]?){1,2}\d{1,5}[A-Za-z]{0,5}\d{0,2}[A-Z]{0,2}(?:-[A-Z0-9]{1,6})?(?:/[A-Z0-9]{2,10})?|KF[A-Z]{2,5}|\d{5,9}[A-Z]{1,4}\d{0,3}[A-Z]{0,2}|M\d{4}[A-Z]\d{1,2}[A-Z]{1,3}"
+    r"(?:[A-Z]{1,6}[-_]?){1,2}\d{1,5}[A-Za-z]{0,5}\d{0,2}[A-Z]{0,2}(?:-[A-Z0-9]{1,6})?(?:/[A-Z0-9]{2,10})?"
+    r"|KF[A-Z]{2,5}|\d{5,9}[A-Z]{1,4}\d{0,3}[A-Z]{0,2}|M\d{4}[A-Z]\d{1,2}[A-Z]{1,3}"
 )
 _MODEL_ASIDE: Final = re.compile(r"\d{1,2}[a-zA-Z+]?|20[12]\d|[A-Z]{2,3}")
 _EDITION: Final = re.compile(r"\(Edition (?:Yx|Campaign|beta|developer|std-\d|ax|utorrent)(?: \d\d)?\)")
@@ -562,31 +553,49 @@ _TELEVISION: Final = re.compile(
     r"\bTV\b|BRAVIA|\bAFT[A-Z]|SmartTV|SMART-TV|HbbTV|CrKey|Web0S|Tizen|PlayStation|Xbox|Nintendo|Roku|Oculus|Quest"
 )
 _PLATFORM: Final = re.compile(
-    r"(?P<windows>Windows NT (?:10\.0|11\.0|6\.[0-4]|5\.[0-2])(?:; (?:Win64|WOW64|ARM))?(?:; (?:x64|ARM64|arm64|IA64))?(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
+    r"(?P<windows>Windows NT (?:10\.0|11\.0|6\.[0-4]|5\.[0-2])(?:; (?:Win64|WOW64|ARM))?(?:; (?:x64|ARM64"
+    r"|arm64|IA64))?(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
     r"|(?P<mac>Macintosh; (?:Intel|PPC) Mac OS X (?:1\d[._]\d{1,2}(?:[._]\d{1,2})?)(?:; rv:\d{1,3}\.\d{1,2})?)"
-    r"|(?P<linux>X11; (?:(?:Ubuntu|Fedora|Debian|Arch|Mint|Gentoo|CentOS); )?(?:Linux|FreeBSD|OpenBSD|NetBSD) (?:x86_64|i686|i586|amd64|i386|aarch64|armv7l|armv8l|armv6l|i686 on x86_64|ppc64le|riscv64)(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
+    r"|(?P<linux>X11; (?:(?:Ubuntu|Fedora|Debian|Arch|Mint|Gentoo|CentOS); )?(?:Linux|FreeBSD|OpenBSD"
+    r"|NetBSD) (?:x86_64|i686|i586|amd64|i386|aarch64|armv7l|armv8l|armv6l|i686 on x86_64|ppc64le"
+    r"|riscv64)(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
     r"|(?P<chromeos>X11; CrOS (?:x86_64|aarch64|armv7l|i686) \d{4,5}\.\d{1,3}\.\d{1,3})"
     r"|(?P<iphone>(?:iPhone|iPod|iPod touch); CPU iPhone OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X)"
     r"|(?P<ipad>iPad; CPU OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X)"
     r"|(?P<foxmobile>Android(?: \d{1,2}(?:\.\d){0,2})?; Mobile; rv:\d{1,3}\.\d{1,2})"
     r"|(?P<foxtablet>Android(?: \d{1,2}(?:\.\d){0,2})?; Tablet; rv:\d{1,3}\.\d{1,2})"
 )
+_PLATFORMS: Final = {
+    "windows": ("windows", "desktop"),
+    "mac": ("mac", "desktop"),
+    "linux": ("linux", "desktop"),
+    "chromeos": ("chromeos", "desktop"),
+    "iphone": ("ios", "mobile"),
+    "ipad": ("ios", "tablet"),
+    "foxmobile": ("android", "mobile"),
+    "foxtablet": ("android", "tablet"),
+}
 _ANDROID: Final = re.compile(r"Linux; (?:arm_64; |U; )?Android \d{1,2}(?:\.\d{1,2}){0,2}((?:; ?[^;]{1,64}){0,5})")
 _FACEBOOK: Final = re.compile(
-    r"\[(?:(?:FB_IAB/(?:FB4A|MESSENGER|Orca-Android)|FBAN/(?:FBIOS|MessengerForiOS|EMA|MESSENGER|FBForIPad|Instagram)|FBAV/\d{1,4}(?:\.\d{1,4}){0,5}|FBBV/\d{1,12}"
-    r"|FBDV/(?:iPhone|iPad|iPod)\d{1,2},\d{1,2}|FBMD/(?:iPhone|iPad|iPod touch)|FBSN/(?:iOS|iPadOS|iPhone OS)|FBSV/\d{1,2}(?:\.\d{1,2}){0,2}|FBSS/\d|FBCR/|FBID/(?:phone|tablet)"
+    r"\[(?:(?:FB_IAB/(?:FB4A|MESSENGER|Orca-Android)|FBAN/(?:FBIOS|MessengerForiOS|EMA|MESSENGER|FBForIPad"
+    r"|Instagram)|FBAV/\d{1,4}(?:\.\d{1,4}){0,5}|FBBV/\d{1,12}"
+    r"|FBDV/(?:iPhone|iPad|iPod)\d{1,2},\d{1,2}|FBMD/(?:iPhone|iPad|iPod touch)|FBSN/(?:iOS|iPadOS|iPhone OS)"
+    r"|FBSV/\d{1,2}(?:\.\d{1,2}){0,2}|FBSS/\d|FBCR/|FBID/(?:phone|tablet)"
     r"|FBLC/[a-z]{2}(?:_[A-Z][A-Za-z]{1,3}){0,2}|FBOP/\d{1,3}|FBRV/\d{1,12}|FBNV/\d{1,3}|IABMV/\d|FB_FW/\d);?){1,20}\]"
 )
 _FACEBOOK_LIKE: Final = re.compile(r"\[[\w/.;,:+ \-]{4,400}\]")
 _INSTAGRAM: Final = re.compile(
-    r"\d{1,4}(?:\.\d{1,4}){1,5}(?: \((?:iPhone|iPad)\d{1,2},\d{1,2}; (?:iOS|iPadOS|iPhone OS) \d{1,2}(?:_\d{1,2}){1,2}; [a-z]{2}(?:_[A-Z][A-Za-z]{1,3}){0,2}; [a-z]{2}(?:-[A-Z][A-Za-z]{1,3}){0,2}; scale=\d\.\d\d; \d{3,4}x\d{3,4}; \d{6,10}(?:; IABMV/\d)?\))?"
+    r"\d{1,4}(?:\.\d{1,4}){1,5}(?: \((?:iPhone|iPad)\d{1,2},\d{1,2}; (?:iOS|iPadOS"
+    r"|iPhone OS) \d{1,2}(?:_\d{1,2}){1,2}; [a-z]{2}(?:_[A-Z][A-Za-z]{1,3}){0,2}; [a-z]{2}(?:-[A-Z][A-Za-z]{1,3}){0,2}"
+    r"; scale=\d\.\d\d; \d{3,4}x\d{3,4}; \d{6,10}(?:; IABMV/\d)?\))?"
 )
 _INSTAGRAM_LIKE: Final = re.compile(
     r"\d{1,4}(?:\.\d{1,4}){1,5}(?: [A-Za-z]{1,12})?(?: \([\w/.;,:=()+ \-]{4,300}\)?)?(?: ?[\w;/.)\[\]]{0,40})?"
 )
 #: What robots and tools write and browsers do not.
 _ROBOTIC: Final = re.compile(
-    r"https?:|www\.|@|\+|bot\b|bot[/_\-;)]|bots|crawl|spider|scrap|fetch|monitor|scan|headless|lighthouse|preview|probe|check|python|curl|wget|java/|archiv|compatible;",
+    r"https?:|www\.|@|\+|bot\b|bot[/_\-;)]|bots|crawl|spider|scrap|fetch|monitor|scan|headless|lighthouse"
+    r"|preview|probe|check|python|curl|wget|java/|archiv|compatible;",
     re.IGNORECASE,
 )
 
@@ -665,7 +674,8 @@ _OLD_BROWSER: Final = re.compile(
 )
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ()/.,;:_\-\[\]+]{8,512}")
 _OLD_CODE: Final = re.compile(
-    r"\.net|\.net\d\.\d[ce]?|infopath\.\d|slcc\d|rv:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]{2}[-_][a-z]{2}|win(?:32|64|9x|95|98)|x(?:11|64|86_64)"
+    r"\.net|\.net\d\.\d[ce]?|infopath\.\d|slcc\d|rv:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]{2}[-_][a-z]{2}|win(?:32|64"
+    r"|9x|95|98)|x(?:11|64|86_64)"
     r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}"
 )
 _OLD_NUMBER: Final = re.compile(r"\d{1,4}(?:[._]\d{1,5}){0,2}|9x")

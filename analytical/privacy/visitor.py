@@ -692,12 +692,12 @@ def _keyed(key: bytes, purpose: bytes, *fields: str) -> bytes:
     """Return 32 bytes: BLAKE2b, keyed and personalised, over the fields, each with its length before it."""
     if len(key) > 64:
         key = blake2b(key, digest_size=64).digest()
-    state = blake2b(digest_size=32, key=key, person=purpose[:16])
+    parts: list[bytes] = []
     for field in fields:
         raw = field.encode("utf-8", "surrogatepass")
-        state.update(len(raw).to_bytes(8, "big"))
-        state.update(raw)
-    return state.digest()
+        parts.append(len(raw).to_bytes(8, "big"))
+        parts.append(raw)
+    return blake2b(b"".join(parts), digest_size=32, key=key, person=purpose[:16]).digest()
 
 
 def _one_spelling(address: str) -> str:
