@@ -24,7 +24,8 @@ from .http import NoResponse, Request, Response
 
 if TYPE_CHECKING:
     from ._leaks import assert_no_leak
-    from .contracts import ProviderContract, SinkContract, SourceContract, SpoolContract
+    from .collect.contracts import SinkContract, SourceContract
+    from .contracts import ProviderContract, SpoolContract
 
 __all__ = [
     "FakeTransport",
@@ -42,8 +43,8 @@ _HOMES = {
     "assert_no_leak": "._leaks",
     "ProviderContract": ".contracts",
     "SpoolContract": ".contracts",
-    "SourceContract": ".contracts",
-    "SinkContract": ".contracts",
+    "SourceContract": ".collect.contracts",
+    "SinkContract": ".collect.contracts",
 }
 
 

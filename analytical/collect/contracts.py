@@ -175,10 +175,13 @@ class SinkContract:
     def target(self, span: str = "day", **changes: Any) -> Target:
         """Return what the sink is told of the report."""
         given: dict[str, Any] = {
-_TEXTS = (
-    "", " ", "Grüße", "日本", "😀", "a,b;c\"d'e", "line\nbreak\r\nand\ttab", "100%(x)s", ":a ?", "NULL", "=1+1",
-)  # fmt: skip
-        }  # fmt: skip
+            "name": "contract",
+            "span": span,
+            "dimensions": ("page",),
+            "metrics": ("views",),
+            "declared": True,
+            "tz": UTC,
+        }
         return Target(**{**given, **changes})
 
     def store(self, *writes: tuple[list[Record], Period | None], target: Target | None = None) -> None:

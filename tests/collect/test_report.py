@@ -1,0 +1,481 @@
+"""A report: its grid, its records, what it reads again, and what it says when the world is unkind."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Asked, Matomo, Server
+
+import analytical
+from analytical.collect import Report, Session, report_for
+from analytical.collect.records import HELD, Shape, record_id, unique
+from analytical.errors import (
+    ConfigurationError,
+    DuplicateRecord,
+    QuotaExhausted,
+    SinkError,
+    SourceError,
+    UnknownName,
+    Unsupported,
+)
+
+NOW = datetime(2025, 1, 10, 12, tzinfo=UTC)
+TOKEN = "s3cret-t0ken"
+
+
+@pytest.fixture
+def matomo() -> Iterator[Matomo]:
+    rows = {
+        f"2025-01-{day:02d}": [{"label": "Desktop", "nb_visits": day}, {"label": "Tv", "nb_visits": str(day * 10)}]
+        for day in range(1, 11)
+    }
+    with Matomo(rows, TOKEN) as server:
+        yield server
+
+
+def devices(server: Server, *, wait: Callable[[float], object] = lambda _: None, **changes: Any) -> Report:
+    """A report on a server, with a clock of its own that stands still, and waits that only count."""
+    options = {"by": {"label": "device"}, "metrics": {"nb_visits": "sessions"}, "title": "devices"} | changes
+    retry_for = options.pop("retry_for", 120.0)
+    session = Session(retry_for=retry_for, secrets=(TOKEN,), clock=lambda: NOW.timestamp(), wait=wait, timeout=10)
+    return report_for(
+        "matomo", 9, "DevicesDetection.getType", endpoint=f"{server.url}/matomo.php",
+        options={"token_auth": TOKEN}, session=session, now=lambda: NOW, **options,
+    )  # fmt: skip
+
+
+def days(server: Server) -> list[str]:
+    return [asked.query["date"][-2:] for asked in server.asked]
+
+
+def jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# -- records and ranges ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_before_it_is_iterated(matomo: Matomo) -> None:
+    report = devices(matomo).last(2)
+    assert matomo.asked == []
+    assert [(r["_timestamp"][:10], r["device"], r["sessions"]) for r in report] == [
+        ("2025-01-08", "Desktop", 8), ("2025-01-08", "Tv", 80), ("2025-01-09", "Desktop", 9), ("2025-01-09", "Tv", 90),
+    ]  # fmt: skip
+    assert days(matomo) == ["08", "09"]
+
+
+def test_a_record_is_plain(matomo: Matomo) -> None:
+    assert next(iter(devices(matomo).last(1))) == {
+        "_id": record_id("2025-01-09T00:00:00+00:00", "day", {"device": "Desktop"}),
+        "_timestamp": "2025-01-09T00:00:00+00:00",
+        "timeSpan": "day",
+        "device": "Desktop",
+        "sessions": 9,
+    }
+
+
+def test_between_includes_both_ends(matomo: Matomo) -> None:
+    list(devices(matomo).between("2025-01-02", date(2025, 1, 4)))
+    assert days(matomo) == ["02", "03", "04"]
+
+
+def test_weeks_that_an_end_falls_into_are_read_whole(matomo: Matomo) -> None:
+    list(devices(matomo, every="week").between("2025-01-01", "2025-01-06"))
+    assert [(asked.query["period"], asked.query["date"]) for asked in matomo.asked] == [
+        ("week", "2024-12-30"), ("week", "2025-01-06"),
+    ]  # fmt: skip
+
+
+def test_a_period_that_is_not_over_is_said(matomo: Matomo) -> None:
+    report = devices(matomo)
+    assert {record["_timestamp"][:10] for record in report.now()} == {"2025-01-10"}
+    assert report.warnings == ["devices: day 2025-01-10 is not over; its numbers will still grow"]
+
+
+def test_nothing_after_the_present_is_asked_for(matomo: Matomo) -> None:
+    list(devices(matomo).between("2025-01-09", "2025-02-01"))
+    assert days(matomo) == ["09", "10"]
+
+
+def test_a_range_backwards_is_refused(matomo: Matomo) -> None:
+    with pytest.raises(ConfigurationError, match="swap"):
+        devices(matomo).between("2025-01-04", "2025-01-02")
+
+
+def test_pages_are_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytical.collect.sources.matomo.LIMIT", 50)
+    with Matomo({"2025-01-09": [{"label": f"/{n}", "nb_visits": n} for n in range(130)]}, TOKEN) as server:
+        assert len(list(devices(server).last(1))) == 130
+        assert [asked.query["filter_offset"] for asked in server.asked] == ["0", "50", "100"]
+
+
+def test_periods_without_rows_are_said_once(matomo: Matomo) -> None:
+    matomo.rows = {"2025-01-05": [{"label": "Tv", "nb_visits": 1}]}
+    report = devices(matomo)
+    list(report.between("2025-01-04", "2025-01-06"))
+    assert report.warnings == [
+        "no rows in 2 periods (day 2025-01-04, day 2025-01-06): nothing happened, or the platform has not archived them"
+    ]
+
+
+def test_one_provider_serves_both_halves(matomo: Matomo) -> None:
+    site = analytical.Provider("matomo", 9, endpoint=f"{matomo.url}/matomo.php", token_auth=TOKEN)
+    report = site.report("DevicesDetection.getType", by={"label": "device"}, metrics={"nb_visits": "sessions"})
+    assert [record["sessions"] for record in report.between("2025-01-02", "2025-01-02")] == [2, 20]
+    assert matomo.asked[0].path == "/index.php"
+    site.close()
+
+
+def test_without_a_choice_labels_are_dimensions_and_numbers_metrics(matomo: Matomo) -> None:
+    matomo.rows = {
+        "2025-01-09": [{"label": 404, "nb_visits": 3, "nb_actions": "7", "logo": "x.png", "goals": {"a": 1}}]
+    }
+    found = next(iter(devices(matomo, by=None, metrics=None).last(1)))
+    assert {name: found[name] for name in list(found)[3:]} == {"label": "404", "nb_visits": 3, "nb_actions": 7}
+
+
+def test_a_metric_that_does_not_exist_names_those_there_are(matomo: Matomo) -> None:
+    with pytest.raises(SourceError, match=r"report \"devices\", day 2025-01-09: no row has 'nb_vists'.*\"nb_visits\""):
+        list(devices(matomo, metrics={"nb_vists": "sessions"}).last(1))
+
+
+def test_a_metric_that_is_no_number_is_an_error(matomo: Matomo) -> None:
+    matomo.rows = {"2025-01-09": [{"label": "x", "nb_visits": "50%"}]}
+    with pytest.raises(SourceError, match="'sessions' is '50%', no number"):
+        list(devices(matomo).last(1))
+
+
+def test_two_rows_with_one_id_name_both(matomo: Matomo) -> None:
+    matomo.rows = {"2025-01-09": [{"label": "Tv", "nb_visits": 1}, {"label": "Tv", "nb_visits": 2}]}
+    with pytest.raises(DuplicateRecord, match=r"day 2025-01-09.*sessions=1.*sessions=2"):
+        list(devices(matomo).last(1))
+
+
+def test_twins_far_apart_are_found_without_holding_all() -> None:
+    def records() -> Iterator[dict[str, Any]]:
+        for number in range(HELD * 3):
+            yield {"_id": str(number), "_timestamp": "", "timeSpan": "day", "n": number}
+        yield {"_id": str(HELD + 7), "_timestamp": "", "timeSpan": "day", "n": -1}
+
+    with pytest.raises(DuplicateRecord, match=rf"n={HELD + 7}}}.*n=-1"):
+        for _ in unique(records()):
+            pass
+
+
+def test_an_id_hangs_on_everything_but_the_metrics() -> None:
+    one = record_id("t", "day", {"a": "1", "b": "2"})
+    assert one == record_id("t", "day", {"b": "2", "a": "1"})
+    others = [
+        record_id("u", "day", {"a": "1", "b": "2"}),
+        record_id("t", "week", {"a": "1", "b": "2"}),
+        record_id("t", "day", {"a": "2", "b": "1"}),
+        record_id("t", "day", {"a": "1"}),
+        record_id("t", "day", {"a": "1", "b": None}),
+        record_id("t", "day", {"ab": "12"}),
+    ]
+    assert len({one, *others}) == 7
+
+
+def test_what_a_visitor_may_put_into_a_title_is_kept_storable() -> None:
+    from analytical.collect.period import period_at
+
+    shape = Shape({"label": "page"}, {"n": "n"})
+    period = period_at(NOW, "day", UTC)
+    rows = [{"label": "a\x00b", "n": True}, {"label": "\ud800", "n": float("nan")}, {"label": 5.0, "n": 2**80}]
+    assert [(r["page"], r["n"]) for r in shape.records(rows, period)] == [
+        ("a\ufffdb", 1),
+        ("?", None),
+        ("5", float(2**80)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"metrics": ["a", "a"]}, "twice"),
+        ({"metrics": {"a": "x", "b": "X"}}, "one name"),
+        ({"by": {"a": "x"}, "metrics": {"b": "X"}}, "cannot share"),
+        ({"by": {"a": "_id"}}, "reserved"),
+        ({"by": {"a": "timeSpan"}}, "reserved"),
+        ({"settle": -1}, "settle"),
+        ({"tz": "Mars/Olympus"}, "time zone"),
+        ({"retry_for": "soon"}, "duration"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused_at_once(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        report_for("matomo", 9, "A.b", endpoint="https://h/matomo.php", **given)
+
+
+def test_a_name_or_a_grid_misspelt_is_refused_at_once() -> None:
+    with pytest.raises(UnknownName, match='"matomo"'):
+        report_for("mattomo", 9, "A.b")
+    with pytest.raises(Unsupported, match="no reports with every='hour'"):
+        report_for("matomo", 9, "A.b", endpoint="https://h/matomo.php", every="hour")
+    with pytest.raises(ConfigurationError, match="need endpoint"):
+        report_for("matomo", 9, "A.b")
+
+
+# -- what is read again ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_without_a_range_reads_what_is_missing_or_settling(matomo: Matomo, tmp_path: Path) -> None:
+    to = tmp_path / "stats.jsonl"
+    devices(matomo).between("2025-01-02", "2025-01-05").to(to)
+    matomo.asked.clear()
+    assert devices(matomo, settle=1).to(to).periods == 4
+    assert days(matomo) == ["06", "07", "08", "09"]
+    matomo.asked.clear()
+    devices(matomo, settle=2).to(to)
+    assert days(matomo) == ["08", "09"]
+    assert len(jsonl(to)) == 16
+
+
+def test_a_gap_in_the_middle_is_filled(matomo: Matomo, tmp_path: Path) -> None:
+    to = tmp_path / "stats.csv"
+    devices(matomo).between("2025-01-02", "2025-01-03").to(to)
+    devices(matomo).between("2025-01-06", "2025-01-09").to(to)
+    matomo.asked.clear()
+    devices(matomo, settle=0).to(to)
+    assert days(matomo) == ["04", "05"]
+
+
+def test_a_beginning_may_be_given_for_an_empty_sink(matomo: Matomo, tmp_path: Path) -> None:
+    devices(matomo, since="2025-01-07").to(tmp_path / "stats.jsonl")
+    assert days(matomo) == ["07", "08", "09"]
+
+
+def test_a_sink_that_cannot_say_gets_the_settling_periods(matomo: Matomo) -> None:
+    devices(matomo, settle=3).to(lambda records, replace: None)
+    assert days(matomo) == ["07", "08", "09"]
+
+
+def test_late_numbers_replace_early_ones(matomo: Matomo, tmp_path: Path) -> None:
+    to = f"sqlite:///{tmp_path}/stats.db"
+    devices(matomo).last(2).to(to)
+    matomo.rows["2025-01-09"] = [{"label": "Desktop", "nb_visits": 11}]
+    devices(matomo).to(to)
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "stats.db") as connection:
+        found = connection.execute("SELECT substr(_timestamp, 1, 10), device, sessions FROM devices ORDER BY 1, 2")
+        assert found.fetchall() == [
+            ("2025-01-08", "Desktop", 8),
+            ("2025-01-08", "Tv", 80),
+            ("2025-01-09", "Desktop", 11),
+        ]
+    connection.close()
+
+
+def test_a_zone_moves_the_grid_and_resume_follows(matomo: Matomo, tmp_path: Path) -> None:
+    to = tmp_path / "stats.jsonl"
+    devices(matomo, tz="Asia/Tokyo").between("2025-01-05", "2025-01-06").to(to)
+    assert {row["_timestamp"] for row in jsonl(to)} == {"2025-01-04T15:00:00+00:00", "2025-01-05T15:00:00+00:00"}
+    matomo.asked.clear()
+    devices(matomo, tz="Asia/Tokyo", settle=0).to(to)
+    assert days(matomo) == ["07", "08", "09"]
+
+
+# -- bad weather ----------------------------------------------------------------------------------------------------
+
+
+def test_trouble_that_passes_is_tried_again(matomo: Matomo) -> None:
+    waits: list[float] = []
+    matomo.script = [(503, {}, b"<html>maintenance"), "reset", (429, {"Retry-After": "7"}, b"{}")]
+    assert len(list(devices(matomo, wait=waits.append).last(1))) == 2
+    assert len(matomo.asked) == 4
+    assert waits[2] == 7.0
+
+
+def test_a_wait_beyond_the_budget_is_a_quota_with_its_reset(matomo: Matomo) -> None:
+    matomo.answer = lambda asked: (429, {"Retry-After": "3600"}, b"{}")
+    with pytest.raises(
+        QuotaExhausted, match=r'"devices", day 2025-01-09.*asks to wait 3600 s.*2025-01-10T13:00:00Z'
+    ) as raised:
+        list(devices(matomo).last(1))
+    assert raised.value.reset == NOW.timestamp() + 3600
+    assert len(matomo.asked) == 1
+
+
+def test_refused_credentials_are_not_tried_twice(matomo: Matomo) -> None:
+    matomo.token = "another"
+    with pytest.raises(SourceError, match=r"day 2025-01-09.*credentials were refused \(401\): Unable to authenticate"):
+        list(devices(matomo).last(1))
+    assert len(matomo.asked) == 1
+
+
+def test_an_error_in_a_200_is_an_error(matomo: Matomo) -> None:
+    matomo.rows = lambda params: {"result": "error", "message": "The plugin Nope is not enabled."}
+    with pytest.raises(SourceError, match=r'"devices", day 2025-01-09.*The plugin Nope is not enabled'):
+        list(devices(matomo).last(1))
+    assert len(matomo.asked) == 1
+
+
+def test_a_login_page_never_sees_the_token(matomo: Matomo) -> None:
+    with Server(lambda asked: (200, {"Content-Type": "text/html"}, b"<html>Sign in")) as login:
+        matomo.answer = lambda asked: (302, {"Location": f"{login.url}/login?next=x"}, b"")
+        with pytest.raises(SourceError, match=r"redirect to .*/login; it is not followed"):
+            list(devices(matomo).last(1))
+        assert login.asked == []
+        assert len(matomo.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><form>"), "got an HTML page"),
+        ((200, {}, b'[{"label": "Desktop", "nb_vi'), "JSON that is cut off or broken"),
+        ((200, {}, b""), "an empty answer"),
+        ((200, {"Content-Type": "text/xml"}, b"<?xml version='1.0'?>"), "no JSON"),
+    ],
+    ids=["html", "cut", "empty", "xml"],
+)
+def test_an_answer_that_is_no_report_names_report_and_period(matomo: Matomo, answer: Any, why: str) -> None:
+    matomo.answer = lambda asked: answer
+    with pytest.raises(SourceError, match=rf'report "devices", day 2025-01-09.*{why}'):
+        list(devices(matomo).last(1))
+
+
+def test_an_answer_that_ends_early_is_tried_again(matomo: Matomo) -> None:
+    matomo.script = [(200, {"Content-Length": "500"}, b'[{"label": "Desk')]
+    assert len(list(devices(matomo).last(1))) == 2
+    assert len(matomo.asked) == 2
+
+
+def test_a_server_that_is_not_there_ends_in_an_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    class Gone:
+        url = f"http://127.0.0.1:{port}"
+
+    with pytest.raises(SourceError, match=r"no answer \(refused\); tried 6 times"):
+        list(devices(Gone()).last(1))  # type: ignore[arg-type]
+
+
+def test_periods_before_a_failure_are_kept_and_the_next_run_repairs(matomo: Matomo, tmp_path: Path) -> None:
+    for to in (tmp_path / "stats.jsonl", f"sqlite:///{tmp_path}/stats.db"):
+        whole = matomo.answer
+        matomo.answer = lambda asked, whole=whole: (
+            {"result": "error", "message": "no"} if asked.query["date"] == "2025-01-05" else whole(asked)
+        )
+        with pytest.raises(SourceError, match="day 2025-01-05"):
+            devices(matomo).between("2025-01-03", "2025-01-07").to(to)
+        matomo.answer = whole
+        matomo.asked.clear()
+        devices(matomo, settle=0).to(to)
+        assert days(matomo) == ["05", "06", "07", "08", "09"]
+    assert len(jsonl(tmp_path / "stats.jsonl")) == 14
+
+
+def test_a_page_that_fails_leaves_the_period_as_it_was(matomo: Matomo, tmp_path: Path, monkeypatch: Any) -> None:
+    to = f"sqlite:///{tmp_path}/stats.db"
+    devices(matomo).last(1).to(to)
+    monkeypatch.setattr("analytical.collect.sources.matomo.LIMIT", 1)
+    whole = matomo.answer
+    matomo.answer = lambda asked: b"[{" if asked.query["filter_offset"] == "1" else whole(asked)
+    with pytest.raises(SourceError):
+        devices(matomo).last(1).to(to)
+    import sqlite3
+
+    connection = sqlite3.connect(tmp_path / "stats.db")
+    assert connection.execute("SELECT count(*) FROM devices").fetchone() == (2,)
+    connection.close()
+
+
+def test_a_sink_of_yours_that_fails_names_report_and_period(matomo: Matomo) -> None:
+    def refuse(records: Any, replace: Any) -> None:
+        raise SinkError("disk full")
+
+    with pytest.raises(SinkError, match='report "devices", day 2025-01-08: disk full'):
+        devices(matomo).to(refuse)
+
+
+def test_no_secret_is_in_an_error_a_log_or_a_repr(matomo: Matomo, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    matomo.answer = lambda asked: {"result": "error", "message": f"token {TOKEN} is bad"}
+    report = devices(matomo)
+    with pytest.raises(SourceError) as raised:
+        list(report.last(1))
+    matomo.script = [(500, {}, {"result": "error", "message": TOKEN})]
+    with pytest.raises(SourceError):
+        list(report.last(1))
+    assert TOKEN not in str(raised.value)
+    assert "***" in str(raised.value)
+    assert TOKEN not in caplog.text
+    assert TOKEN not in repr(report) + repr(report.source) + repr(report.query)
+    assert all(TOKEN not in json.dumps(asked.query) for asked in matomo.asked)
+
+
+def test_a_wait_is_broken_off_when_everything_stops(matomo: Matomo) -> None:
+    matomo.answer = lambda asked: (503, {"Retry-After": "60"}, b"")
+    session = Session(retry_for=600)
+    report = report_for("matomo", 9, "A.b", endpoint=f"{matomo.url}/matomo.php", session=session, now=lambda: NOW)
+    threading.Timer(0.2, session.stop).start()
+    with pytest.raises(SourceError, match="stopped"):
+        list(report.last(1))
+
+
+def test_the_usual_proxy_variables_are_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(lambda asked: [{"label": "by proxy", "nb_visits": 1}]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        report = report_for("matomo", 9, "A.b", endpoint="http://stats.example.invalid/matomo.php")
+        assert [record["label"] for record in report.last(1)] == ["by proxy"]
+
+
+def test_ga4_signs_in_once_for_many_periods() -> None:
+    from test_sources import ACCOUNT
+
+    def answer(asked: Asked) -> Any:
+        if asked.path == "/token":
+            return {"access_token": "ya29.t", "expires_in": 3599}
+        assert asked.headers["authorization"] == "Bearer ya29.t"
+        body = asked.json()
+        rows = [{"metricValues": [{"value": "7"}]}]
+        return {"metricHeaders": [{"name": m["name"]} for m in body["metrics"]], "rows": rows, "rowCount": 1}
+
+    with Server(answer) as google:
+        report = report_for(
+            "ga4", "properties/123", "runReport", endpoint=google.url, metrics={"activeUsers": "users"},
+            options={"service_account": {**ACCOUNT, "token_uri": f"{google.url}/token"}}, now=lambda: NOW,
+        )  # fmt: skip
+        assert [record["users"] for record in report.last(3)] == [7, 7, 7]
+        assert [asked.path for asked in google.asked].count("/token") == 1
+
+
+def test_a_source_of_yours_gets_options_and_a_session_that_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEATHER_KEY", "w3ather-key")
+
+    @analytical.source("weather-test")
+    def weather(period: Any, query: Any, http: Any, id: Any) -> Iterator[dict[str, Any]]:
+        found = http.get(f"{query.native['base']}/v1/{id}", params={"from": period.start.date(), "n": None},
+                         headers={"X-Api-Key": query.native["api_key"]}).json()  # fmt: skip
+        for hour in found["hours"]:
+            yield {"city": id, "temp": hour["t"], "_timestamp": hour["time"]}
+
+    hours = {"hours": [{"time": "2025-01-09T01:00:00+01:00", "t": -3}, {"time": 1736388000, "t": 1.5}]}
+    with Server(lambda asked: hours) as server:
+        server.script = [(503, {"Retry-After": "0"}, b"")]
+        report = report_for(
+            "weather-test", "LON", options={"api_key": "env:WEATHER_KEY", "base": server.url}, now=lambda: NOW
+        )
+        found = list(report.last(1))
+        assert [(r["_timestamp"], r["city"], r["temp"]) for r in found] == [
+            ("2025-01-09T00:00:00+00:00", "LON", -3), ("2025-01-09T02:00:00+00:00", "LON", 1.5),
+        ]  # fmt: skip
+        assert server.asked[-1].headers["x-api-key"] == "w3ather-key"
+        assert server.asked[-1].query == {"from": "2025-01-09"}
+        server.answer = lambda asked: (400, {}, {"error": "bad key w3ather-key"})
+        with pytest.raises(SourceError) as raised:
+            list(report.last(1))
+        assert "w3ather-key" not in str(raised.value)
