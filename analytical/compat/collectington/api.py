@@ -151,7 +151,7 @@ class CollectingtonApi(ABC):  # noqa: B024  the original's base; users write no 
             SourceError: there is no new one.
         """
         answers = self._answers
-        if name_of_datastore not in self.data_store or self.is_data_store_expired():
+        if name_of_datastore not in self.data_store or self._is_old(name_of_datastore):
             if (wait := answers.not_before) and (now := datetime.now().timestamp()) < wait:
                 raise QuotaExhausted(f"{self.service_name}: the API asked to wait {wait - now:.0f} s more", reset=wait)
             if answers.failures is not None and name_of_datastore in answers.failures:
@@ -165,10 +165,17 @@ class CollectingtonApi(ABC):  # noqa: B024  the original's base; users write no 
                     answers.failures[name_of_datastore] = error
                 raise
             self.data_store[name_of_datastore] = found
-            self.data_store["data_read_at"] = datetime.now()
+            self.data_store["data_read_at"] = answers.read_at[name_of_datastore] = datetime.now()
             answers.numbers[name_of_datastore] = answers.numbers.get(name_of_datastore, 0) + 1
         answers.used[name_of_datastore] = answers.numbers.get(name_of_datastore, 0)
         return self.data_store[name_of_datastore]
+
+    def _is_old(self, name_of_datastore: str) -> bool:
+        if type(self).is_data_store_expired is not CollectingtonApi.is_data_store_expired:
+            return self.is_data_store_expired()
+        # Each store has its own clock: with one for all, reading one store would keep the others' answers for ever.
+        read = self._answers.read_at.get(name_of_datastore)
+        return read is None or (datetime.now() - read).total_seconds() >= self.data_store_expiration_sec
 
     def generate_prometheus_metric_instances(self) -> list[Any]:
         """Return a metric of Prometheus' client for each in the configuration."""
@@ -279,6 +286,7 @@ class _Answers:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.used: dict[str, int] = {}
+        self.read_at: dict[str, datetime] = {}
         self.not_before = 0.0
         #: What failed in this reading of all metrics, so that one outage is met once; None where nobody reads them all.
         self.failures: dict[str, Exception] | None = None

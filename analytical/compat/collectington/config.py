@@ -123,10 +123,9 @@ def get_service(config: Mapping[str, Any], service_name: str) -> Any:
         ) from error
     kind = getattr(found, name, None)
     if not isinstance(kind, type):
-        classes = [each for each, value in vars(found).items() if isinstance(value, type)]
-        raise ConfigurationError(
-            f'service "{service_name}": the module "{module}" has no class "{name}".{did_you_mean(name, classes)}'
-        )
+        classes = [each for each, value in vars(found).items() if getattr(value, "__module__", None) == module]
+        has = ", ".join(classes) or "none"
+        raise ConfigurationError(f'service "{service_name}": the module "{module}" has no class "{name}"; it has {has}')
     return kind()
 
 

@@ -240,6 +240,7 @@ class Client:
         self._session: Session | None = None
         self._sources: dict[str, Ga4] = {}
         self._token: Token | None = None
+        self._fresh_until = 0.0
 
     @property
     def query(self) -> Client:
@@ -351,16 +352,20 @@ class Client:
 
     def _ask(self, property_id: str, method: str, body: Mapping[str, Any], what: str) -> dict[str, Any]:
         source, session = self._source(property_id), self._open()
-        if self._token is None:
-            login = source.login(session.now())
-            if login is not None:
+        now = session.now()
+        if self._token is None or now > self._fresh_until:
+            login = source.login(now)
+            if login is None:
+                self._token, self._fresh_until = Token(source.access_token), float("inf")
+            else:
                 self._token = source.token(ask(lambda: session.send(login, judge=source.refusal), f"{what}: the login"))
+                self._fresh_until = now + self._token.lifetime - 60
         request = Request(
             url=f"{(source.endpoint or API).rstrip('/')}/v1beta/{property_id}:{method}",
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             body=msgspec.json.encode(body),
         )
-        token = self._token or Token(source.access_token)
+        token = self._token
         response = ask(lambda: session.send(source.authorize(request, token), judge=source.refusal), what)
         answer = json_of(response)
         if not isinstance(answer, dict):
