@@ -913,12 +913,10 @@ class SqliteSpool:
             return 0
         try:
             names = dict(old.execute("SELECT number, name FROM destinations").fetchall())
-            rows = old.execute("SELECT id, dest, since, body FROM hits ORDER BY seq")
             with self._writing() as db:
                 places = self._salvaged_places(old)
                 db.executemany("INSERT OR IGNORE INTO journals VALUES(?,?)", places)
-                for row in self._readable(rows):
-                    identity, dest, since, body = row
+                for identity, dest, since, body in self._readable(old):
                     if dest in names and _decoded(body) is not None:
                         number = self._number(names[dest])
                         added = db.execute(
@@ -941,15 +939,30 @@ class SqliteSpool:
             return []  # the journals themselves say it too
 
     @staticmethod
-    def _readable(rows: sqlite3.Cursor) -> Iterator[tuple[bytes, int, float, bytes]]:
-        while True:
+    def _readable(old: sqlite3.Connection) -> Iterator[tuple[bytes, int, float, bytes]]:
+        """Yield the waiting hits of a broken file, stepping over what cannot be read."""
+        last, step, width, patience = 0, 1, 200, 2_000
+        while patience:
             try:
-                row = rows.fetchone()
+                rows = old.execute(
+                    "SELECT seq, id, dest, since, body FROM hits WHERE seq>? ORDER BY seq LIMIT ?",
+                    (last, width),
+                ).fetchall()
             except sqlite3.DatabaseError:
+                patience -= 1
+                if width > 1:
+                    width = 1
+                else:
+                    last += step
+                    step = min(step * 2, 512)
+                continue
+            if not rows:
                 return
-            if row is None:
-                return
-            yield row
+            step = 1
+            width = min(width + 1, 200)
+            for seq, *row in rows:
+                last = seq
+                yield row[0], row[1], row[2], row[3]
 
     def _tidy(self) -> None:
         # A process that died while it began a journal leaves a nameless one, without records.
