@@ -175,6 +175,9 @@ class StoreSpool:
     def attach(self, to: str, *, lane: Callable[[Hit], str | None] | None = None, lost: Lost | None = None) -> None:
         """An emitter is the one destination."""
 
+    def detach(self, to: str) -> None:
+        """An emitter is the one destination."""
+
     def put(self, to: str, hit: Hit) -> bool:
         return self.add(dict(hit.native or {}))
 
