@@ -96,7 +96,7 @@ class VisitorId:
         store: where ``destroyed`` shares its salts: a :class:`SaltStore`, or what :func:`salt_store` understands
             (``redis://…``, a database URL of SQLAlchemy, a path).
         address: ``whole`` tells neighbours apart; ``masked`` hashes only what
-            :func:`analytical.utils.anonymize_ip_address` leaves, so that not even the holder of the key learns more.
+            ``analytical.utils.anonymize_ip_address`` leaves, so that not even the holder of the key learns more.
         since: for ``ratchet``, the day to which the secret belongs.
         sessions: where running visits are known; this process's memory by default.
         idle: seconds without a hit after which a visit is over.
