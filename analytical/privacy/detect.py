@@ -20,6 +20,8 @@ __all__ = ["Span", "decoded", "slug_spans", "spans"]
 #: A text longer than this is checked for density: one that is nothing but numbers, addresses or tokens goes as a whole.
 _DENSE = 512
 _MOST_NUMBERS = 96
+#: No telephone number or national id has fewer digits.
+_FEWEST = 5
 _MOST_RUNS = 64
 _NUMBER = re.compile(r"[0-9]+")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{12,}+")
@@ -76,8 +78,9 @@ def spans(text: str, *, strict: bool = False, slug: bool = False, bare: bool = T
     if look.digits:
         found += _machines(look)
         found += places.find(look)
-        found += idnumbers.find(look)
-        found += phones.find(look, bare=bare)
+        if look.digits >= _FEWEST:
+            found += idnumbers.find(look)
+            found += phones.find(look, bare=bare)
     elif ":" in text:
         found += [(*match.span(), "mac") for match in _MAC.finditer(text)]
     if people:

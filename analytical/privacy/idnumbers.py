@@ -95,8 +95,8 @@ _ID_WORD = re.compile(
     r"insurance (?:no|number|id)|policy (?:no|number)|account (?:no|nr|number)|acct|routing|sort code|konto(?:nummer|nr)|blz|"
     r"customer (?:no|number|id)|kundennummer|client (?:no|number|id)|member(?:ship)? (?:no|number|id)|imei|imsi|iccid|vin|"
     r"licen[cs]e plate|number plate|kennzeichen|sécurité sociale|seguridad social|citizen(?: id)?|taxpayer|employee (?:no|number|id)|"
-    r"student (?:no|number|id)|card|cc|credit card|kreditkarte|carte|tarjeta|iban)"
-    r"(?:[ _-]?(?:no|nr|number|num|nummer|id|#|n[°º]|código|code)\b)?[\s.:#=°º/_-]{0,4}(?:is |ist |est |es )?"
+    r"student (?:no|number|id)|card|credit card|kreditkarte|carte|tarjeta|iban)"
+    r"(?![^\W\d_])(?:[ _-]?(?:no|nr|number|num|nummer|id|#|n[°º]|código|code)\b)?(?:(?<![a-z])|(?!\d))[\s.:#=°º/_-]{0,4}(?:is |ist |est |es )?"
     r"((?=[a-z0-9./ -]{0,12}\d)[a-z0-9](?:[ ./-]?[a-z0-9]){4,24})(?![a-z0-9])",
 )
 _ISBN = re.compile(r"(?:isbn|ean|gtin|upc|asin|issn|doi)(?:[- ]?1[03])?[\s:=/-]{0,3}\Z")
@@ -118,14 +118,20 @@ _SHAPES = re.compile(r"\d\d-\d{8}-\d|\d{3}-\d{3}-\d{3} \d\d")
 def find(look: Look) -> Iterator[Span]:
     """Find numbers of persons and accounts."""
     text = look.text
-    for match in _IBAN.finditer(text):
-        raw = match.group()
-        size = is_iban(re.sub(r"[ -]", "", raw).upper())
-        if size:
-            yield match.start(), match.start() + _reach(raw, size), "account"
-    for match in _LETTERED.finditer(text):
-        if _lettered_id(match.group()):
-            yield *match.span(), "id-number"
+    yield from announced(look, least=5)
+    if look.digits < 6:
+        return
+    if any(character.isalpha() for character in text):
+        for match in _IBAN.finditer(text):
+            raw = match.group()
+            size = is_iban(re.sub(r"[ -]", "", raw).upper())
+            if size:
+                yield match.start(), match.start() + _reach(raw, size), "account"
+        for match in _LETTERED.finditer(text):
+            if _lettered_id(match.group()):
+                yield *match.span(), "id-number"
+    if look.digits < 8:
+        return
     for match in _SSN.finditer(text):
         yield *match.span(), "id-number"
     for match in _FORMATTED_ID.finditer(text):
@@ -136,7 +142,6 @@ def find(look: Look) -> Iterator[Span]:
         first, month, last = int(match.group(1)), int(match.group(2)) % 50 % 20, int(match.group(3))
         if 1 <= month <= 12 and (1 <= first % 40 <= 31 or 1 <= last % 60 <= 31):
             yield *match.span(), "id-number"
-    yield from announced(look, least=5)
     yield from _grouped(look)
 
 

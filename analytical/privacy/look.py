@@ -34,7 +34,7 @@ class Look:
         self.text = text
         self.low = low
         self.words = frozenset(_WORD.findall(low))
-        self.digits = _DIGIT.search(text) is not None
+        self.digits = len(_DIGIT.findall(text))
         self.runs = _RUN.search(text) is not None
 
 

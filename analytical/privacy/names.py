@@ -147,7 +147,10 @@ def find(look: Look, *, slug: bool) -> Iterator[Span]:
 def crowded(look: Look) -> bool:
     """Tell whether a text announces more names than anybody reads."""
     asked = re.findall(r"[^\W\d_]{2,}", look.low)
-    return sum(word in _GREETERS or word in _TITLES or word in _ACCOUNTS or word in _THEIRS for word in asked) > _MOST_ANNOUNCED
+    return (
+        sum(word in _GREETERS or word in _TITLES or word in _ACCOUNTS or word in _THEIRS for word in asked)
+        > _MOST_ANNOUNCED
+    )
 
 
 def _titled(look: Look, slug: bool) -> Iterator[Span]:
@@ -158,7 +161,7 @@ def _titled(look: Look, slug: bool) -> Iterator[Span]:
             continue
         sure = not slug and (title not in _WEAK_TITLE or bool(dot)) and words[:1].isupper()
         size = _people(words, sure=sure, lower=slug)
-        if not size and slug and title in ("mr", "mrs", "ms", "dr", "herr", "frau", "mme", "prof"):
+        if not size and slug and title in ("mr", "mrs", "dr", "herr", "frau", "mme", "prof") and words.islower():
             first = re.split("[ -]", words)[0]
             size = len(first) if len(first) > 2 and first not in NOT_NAMES and first.isalpha() else 0
         if size:
@@ -200,7 +203,14 @@ def _last_names(text: str, end: int, *, owned: bool) -> Iterator[Span]:
         count += 1
     if start is None:
         return
-    if named if not owned else apart or (named and count > 1):
+    # Two capitalised words that begin a title, before "| Profile", are a name; further on only a known one is.
+    alone = (
+        not owned
+        and count == 2
+        and head.start() + start == 0
+        and all(word[:1].isupper() for word in text[:end].split())
+    )
+    if (named or alone) if not owned else apart or (named and count > 1):
         yield head.start() + start, end, "name"
 
 

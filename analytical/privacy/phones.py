@@ -54,6 +54,8 @@ _CALLING = words(
 def find(look: Look, *, bare: bool) -> Iterator[Span]:
     """Find telephone numbers; with ``bare`` also digits that only stand in a sentence."""
     text, low = look.text, look.low
+    if look.digits < 7:
+        return
     for match in _PHONE_INTL.finditer(text):
         if sum(c.isdigit() for c in match.group()) >= (8 if match.group()[0] == "+" else 10):
             yield *match.span(), "phone"

@@ -104,7 +104,7 @@ _BOXES = words("box pobox postfach boite boîte apartado casella caixa postbus")
 def find(look: Look) -> Iterator[Span]:
     """Find postal addresses, coordinates and dates of birth in a text that has digits."""
     text, low = look.text, look.low
-    if "." in text:
+    if "." in text and look.digits > 7:
         for match in _COORDINATES.finditer(text):
             one, two, whole = match.group(1), match.group(2), match.group()
             marked = whole.lstrip()[0] in "gGlLqQ@" or "°" in whole or any(c in "NSEW" for c in whole)
@@ -148,7 +148,7 @@ def streets(look: Look, *, slug: bool) -> Iterator[Span]:
             words = match.group(1).split()
             if not _NO_STREET.intersection(words) and (not slug or len(words) <= 3):
                 yield *match.span(), "place"
-    for match in _STREET_END.finditer(low):
+    for match in _STREET_END.finditer(low) if " " in low else ():
         head = _STREET_HEAD.search(low, max(0, match.start() - 64), match.start())
         start = head.start() if head else match.start()
         named = match.start() > start and low[match.start() - 1].isalpha()

@@ -55,8 +55,8 @@ _KEPT_PLANS = 64
 _KEPT_KEYS = 512
 
 
-# A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the field's name.
-_Step = tuple[Rule | None, "set[Any]", int, int]
+# A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the note of a change.
+_Step = tuple[Rule | None, "set[Any]", int, int, "Note | None"]
 
 
 class _Plan:
@@ -76,7 +76,8 @@ class _Plan:
         chars = fields.limits.get(name, fields.limits.get(native, 0))
         octets = fields.byte_limits.get(name, fields.byte_limits.get(native, 0))
         same = rule.same if rule is not None and not chars and not octets else _NOTHING
-        return (rule, same, chars, octets)
+        label = name if name in COMMON or name in fields.kinds else "native"
+        return (rule, same, chars, octets, None if rule is None else Note("changed", label, rule.name))
 
 
 _NOTHING: set[Any] = set()
@@ -208,13 +209,23 @@ class Policy:
             step = steps.get(name)
             if step is None:
                 continue
-            rule, same, chars, octets = step
-            if type(value) is str and value in same:
+            rule, same, chars, octets, changed = step
+            if rule is None:
+                sealed = value
+            elif type(value) is str and value in same:
                 out[name] = value
                 continue
-            sealed = value if rule is None else _apply(rule, name, value, notes)
-            if sealed is None:
-                continue
+            else:
+                try:
+                    sealed = rule(value)
+                except Exception:  # noqa: BLE001 - fails closed, whatever a rule raises; its text could hold the value
+                    notes.append(Note("rule_error", name, rule.name))
+                    continue
+                if sealed is None:
+                    notes.append(Note("removed", name, rule.name))
+                    continue
+                if sealed is not value and sealed != value:
+                    notes.append(changed)  # type: ignore[arg-type]  # a step with a rule has its note
             if (chars or octets) and type(sealed) is str:
                 sealed = _fit(name, sealed, chars, octets, notes)
             out[name] = sealed
@@ -256,7 +267,7 @@ class Policy:
                 if len(keys) >= _KEPT_KEYS:
                     keys.clear()
                 keys[key] = step
-            rule, same, chars, octets = step
+            rule, same, chars, octets, _ = step
             if type(value) is str and value in same:
                 out[key] = value
                 continue

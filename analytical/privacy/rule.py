@@ -41,8 +41,12 @@ class Rule:
         self._key = b""
 
     def __call__(self, value: Any) -> Any:
-        if not self.remember or type(value) is not str or len(value) > _MEMO_CHARS:
-            return self.apply(shorten(value) if type(value) is str else value)
+        if type(value) is not str:
+            return self.apply(value)
+        if len(value) > _MEMO_CHARS:
+            return self.apply(shorten(value))
+        if not self.remember:
+            return self.apply(value)
         if value in self.same:
             return value
         key = self._key

@@ -6,11 +6,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 
 from .look import Look, Span
 from .words import denied_key, words
 
-__all__ = ["find", "is_random", "prefixed", "record_id", "token_label"]
+__all__ = ["find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
 
 _I = re.IGNORECASE
 _PREFIXED = re.compile(
@@ -54,9 +56,10 @@ _UUID = re.compile(
 _ULID = re.compile(r"(?<![0-9A-Za-z])0[01][0-9A-HJKMNP-TV-Z]{24}(?![0-9A-Za-z])", _I)
 _RUN = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{16,}+")
 _CHUNK = re.compile(r"[A-Z]+[a-z]*|[a-z]+|\d+")
-_VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _LICENCE = re.compile(r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}(?![A-Za-z0-9-])")
 _HIDDEN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
+#: Between the rarest written words and drawn letters.
+_UNWRITTEN = 5.1
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}")
 
 
@@ -101,29 +104,51 @@ def record_id(text: str) -> bool:
     return bool(_UUID.fullmatch(text) or _ULID.fullmatch(text) or (_HEX.fullmatch(text) and not text.isdigit()))
 
 
+@cache
+def _bigrams() -> dict[str, int]:
+    lines = files(__package__).joinpath("bigrams.txt").read_text("utf-8").splitlines()
+    rows = [line for line in lines if line and not line.startswith("#")]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return {one + two: int(rows[x][y]) for x, one in enumerate(letters) for y, two in enumerate(letters)}
+
+
+def unwritten(part: str) -> float:
+    """Return how rarely the letters of a part follow each other in written words: below 5 for words, 6 for drawn ones.
+
+    >>> unwritten("internationalization") < 4 < 6 < unwritten("qzxkvwjpfgtbhdmq")
+    True
+    """
+    table = _bigrams()
+    small = part.lower()
+    costs = [table[small[index : index + 2]] for index in range(len(small) - 1) if small[index : index + 2] in table]
+    return sum(costs) / len(costs) if costs else 0.0
+
+
 def is_random(part: str) -> bool:
     """Tell whether a run of letters and digits was drawn and not written.
 
-    A written run falls into few long words and numbers, a drawn one into many short pieces.
+    A written run falls into few long words and numbers, a drawn one into many short pieces, and its letters follow
+    each other as in no language.
 
-    >>> is_random("iPhone15ProMaxCase"), is_random("x7Kq9ZpL2mVtR4wB")
-    (False, True)
+    >>> is_random("iPhone15ProMaxCase"), is_random("x7Kq9ZpL2mVtR4wB"), is_random("JCwZWiZsfJzkapngnp9pTv")
+    (False, True, True)
     """
     size = len(part)
     chunks = _CHUNK.findall(part)
     digits = sum(character.isdigit() for character in part)
-    if digits == size:
+    if digits == size or not chunks:
         return False
+    mixed = not part.islower() and not part.isupper()
     if digits >= 2:
-        if size >= 16:
-            return size / len(chunks) < (3.0 if part.islower() or not part.isupper() else 3.4) and len(chunks) >= 5
-        mixed = not part.islower() and not part.isupper()
-        return size >= 10 and len(chunks) >= 5 and size / len(chunks) < (2.3 if mixed else 1.9)
-    if size >= 20 and part.isalpha():
-        if not part.islower() and not part.isupper() and size / len(chunks) < 2.8:
+        if size >= 16 and len(chunks) >= 5 and size / len(chunks) < (3.4 if part.isupper() else 3.0):
             return True
-        return len(_VOWEL.findall(part)) / size < 0.2
-    return size >= 16 and not part.islower() and not part.isupper() and size / len(chunks) < 2.4
+        if size < 16:
+            return size >= 10 and len(chunks) >= 5 and size / len(chunks) < (2.3 if mixed else 1.9)
+    if size < 16:
+        return False
+    if mixed and size / len(chunks) < 2.4:
+        return True
+    return size - digits >= 12 and unwritten(part) >= _UNWRITTEN
 
 
 def token_label(run: str, *, strict: bool) -> str | None:

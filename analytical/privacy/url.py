@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from .words import DOUBTFUL, PEOPLE, RESERVED, denied_key, first_names, fold, words
+from .words import DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_names, fold, words
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
 
@@ -31,6 +31,15 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
 _MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
 # A segment of letters, or a short plain number, is most segments of most sites.
 _PLAIN = re.compile(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
+# A slug with a few short numbers in it: too few digits for anything that is told by its digits.
+_SLUG = re.compile(
+    r"(?=(?:[^0-9]*[0-9]){1,6}[^0-9]*\Z)[A-Za-z0-9]{1,24}(?:[-_][A-Za-z0-9]{1,24}){0,16}(?:\.(?:html?|php|aspx?|jsp))?"
+)
+_STREETS = re.compile(
+    r"(?:str(?:a(?:ss|ß)e)?|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade|dijk|singel|gatan|gade|vej|katu)[-_]\d",
+    re.IGNORECASE,
+)
+_PIECE = re.compile(r"[A-Za-z]+|[0-9]+")
 _ASSET = re.compile(r"[\w.@~-]{1,120}\.(?:m?js|css|map|woff2?|ttf|otf|eot|wasm|ico)", re.IGNORECASE)
 _CONTEXT = words(
     "hello hi hey dear welcome greetings bonjour salut bienvenue hallo liebe lieber willkommen hola ciao ola hej "
@@ -39,6 +48,12 @@ _CONTEXT = words(
     "kunde patientin compte utilisateur cuenta perfil usuario cliente for of order invoice booking appointment "
     "prescription name by from with to resume cv at s orders thanks congratulations page cart basket wishlist "
     "dashboard inbox settings photos timeline results calendar messages"
+)
+_PLACES = words(
+    "street st avenue ave road rd boulevard blvd lane ln drive dr court ct place pl square sq way terrace crescent close parkway pkwy circle "
+    "highway hwy gardens grove mews row hill walk alley quay wharf loop trail pike plaza rue chemin impasse allee quai cours route calle "
+    "avenida plaza paseo camino carrer viale piazza corso rua travessa ulica ul via box postfach born birthday dob geboren nato nacido ne nee "
+    "phone tel telefon mobile mobil call fax sms whatsapp handy ip card passport ssn id iban"
 )
 _COMMIT = words(
     "commit commits blob tree raw sha rev revision revisions changeset blame compare object objects archive"
@@ -263,11 +278,21 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
             if len(words) > 1:
                 if not _CONTEXT.isdisjoint(words):
                     label = _announced(raw)
-            elif len(raw) >= 20:
+            elif len(raw) >= 16:
                 from .tokens import is_random
 
                 label = "token" if is_random(raw) else None
+            if label is None and len(raw) > 15 and len(words) > 1 and max(map(len, words)) > 15:
+                from .tokens import token_label
+
+                label = token_label(raw, strict=strict)
         return label or (_in_context(raw, raw, before, strict, last) if before else None)
+    if _SLUG.fullmatch(raw) and not _STREETS.search(raw):
+        words = raw.lower().replace("_", "-").split("-")
+        if _CONTEXT.isdisjoint(words) and _PLACES.isdisjoint(words) and all(map(_written, re.split("[-_.]", raw))):
+            pairs = sum(len(word) == 2 for word in words)
+            if pairs < 6 and (len(raw) < 16 or len(words) > 1):
+                return _in_context(raw, raw, before, strict, last) if before else None
     from .detect import decoded, spans
     from .tokens import record_id
 
@@ -281,7 +306,11 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
             return "token"
         if strict:
             return "id"
-        return "token" if len(text) >= 32 and "-" not in text and before not in _COMMIT else None
+        if len(text) >= 32:
+            return "token" if "-" not in text and before not in _COMMIT else None
+        # An IBAN or a national id can consist of hexadecimal digits.
+        found = spans(text, bare=False, people=False)
+        return found[0][2] if found else None
     if _ASSET.fullmatch(text):
         found = [span for span in spans(text, bare=False, people=False) if span[2] not in ("token", "id")]
     elif strict and text[:1] in "@~" and len(text) > 1 and (last or before in PEOPLE):
@@ -293,6 +322,18 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
     if found:
         return found[0][2]
     return _announced(text) or _in_context(raw, text, before, strict, last)
+
+
+def _written(word: str) -> bool:
+    """Tell cheaply that a word of a slug is one; a doubtful word gets the long look."""
+    if len(word) < 6 or word.isdigit():
+        return True
+    if len(word) > 9 and not (word.islower() or word.isupper() or word.istitle()):
+        return False
+    pieces = _PIECE.findall(word)
+    return len(pieces) == 1 or (
+        len(pieces) < 4 and all(len(piece) < 5 for piece in pieces if piece.isdigit()) and len(word) < 16
+    )
 
 
 def _announced(text: str) -> str | None:
@@ -315,11 +356,13 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
     if before in _LAT and _DECIMAL.fullmatch(text):
         return "place"
     if before in _NAMED and plain not in RESERVED and not text.isdigit():
-        return "name"
+        parts = re.split(r"[-._ +]", fold(text))
+        if before not in ("name", "names", "login") or any(part in first_names() for part in parts):
+            return "name"
     if digits and before not in PEOPLE and before not in _CREDENTIAL and denied_key(before):
         if digits >= 4 or _DECIMAL.fullmatch(text):
             return "id-number"
-    if before in PEOPLE and not text.isdigit() and plain not in RESERVED:
+    if before in PEOPLE and plain not in RESERVED and any(character.isalpha() for character in text):
         parts = re.split(r"[-._ +]", fold(text))
         known = any(part in first_names() for part in parts)
         if strict and (
