@@ -317,7 +317,7 @@ class Ga4(Regional):
             if len(params) >= MOST_PARAMS:
                 break
             called = _named(str(key))
-            if called in RESERVED_PARAMS or called.startswith(RESERVED_PREFIXES):
+            if called in RESERVED_PARAMS or str(key).startswith(RESERVED_PREFIXES):
                 continue
             written = self._value(called, value)
             if written is not None:

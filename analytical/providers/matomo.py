@@ -199,7 +199,9 @@ class Matomo(Backend):
                 # Nothing but a refused token makes every one of them invalid; trying on would lock this host out.
                 return [retry(reason="token refused?", attempts=3, stop=True)] * len(hits)
             return [rejected("invalid")] * len(hits)
-        return [UNCONFIRMED._replace(reason="invalid, and which is not said")] * len(hits)
+        # As many invalid as need the token: it may have been refused, and trying on would lock this host out.
+        suspect = invalid == sum(self._uses_token(hit, now) for hit in hits)
+        return [UNCONFIRMED._replace(reason="invalid, and which is not said", stop=suspect)] * len(hits)
 
     def probe(self) -> Request | None:
         # Everything but the token in the query: errors raised before dispatch are JSON only then (measured).
@@ -243,6 +245,11 @@ class Matomo(Backend):
         if self.bots:
             native.setdefault("bots", 1)
         if not self.token_auth:
+            if not native.get("cid") and not native.get("uid") and native.get("cip"):
+                # The address cannot be said, and without one all visitors with one browser become one visit. What
+                # Matomo makes of address and browser itself, an id for a day, is made here instead.
+                day = str(int(hit.time // 86_400))
+                native["cid"] = digest(self.id, str(native["cip"]), str(native.get("ua", "")), day)
             for key in NEEDS_TOKEN:
                 native.pop(key, None)
         return {**native, "idsite": self.id, "rec": 1, "apiv": 1}
