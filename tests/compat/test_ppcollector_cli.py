@@ -525,3 +525,33 @@ def test_the_modules_command_line_is_installed() -> None:
 
     scripts = {point.name: point.value for point in entry_points(group="console_scripts")}
     assert scripts["pp-collector"] == "analytical.compat.ppcollector:main"
+
+
+def documented() -> list[dict[str, Any]]:
+    import re
+
+    page = Path(__file__).parent.parent.parent.joinpath("docs/howto/migrate-ppcollector.rst").read_text()
+    blocks = re.findall(r"\.\. code-block:: json\n\n((?:    .*\n|\n)+)", page)
+    return [found for found in map(json.loads, blocks) if "entrypoint" in found]
+
+
+@pytest.mark.parametrize("query", documented(), ids=lambda each: each["entrypoint"])
+def test_the_documented_examples_run(query: dict[str, Any], tmp_path: Path) -> None:
+    hours = {
+        "summary": {"hours": [dict.fromkeys(("avgresponse", "uptime", "downtime", "unmonitored", "starttime"), 3600)]}
+    }
+    with serving() as side:
+        side.plan.update(
+            {
+                "/data": ok,
+                "/api/checks": always(200, {"checks": [{"id": 5, "name": "govuk"}]}),
+                "/api/summary": always(200, hours),
+                "/index.php": always(200, ANSWERS["piwik_goal_completion_weekly.json"]),
+            }
+        )
+        pingdom = "pingdom" in query["entrypoint"]
+        credentials = {"url": f"{side.url}/{'api' if pingdom else 'index.php'}", "token_auth": TOKEN}
+        credentials |= {"user": "me", "password": "hush-hush", "app_key": "a-key"} if pingdom else {}
+        found = collect(tmp_path, query, credentials, side.url)
+        assert found.code == 0, found.err
+        assert side.of("/data")[0].json
