@@ -1,0 +1,459 @@
+"""``reports.toml`` and the commands that read it: in this process, and as processes that can be killed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+from servers import Backdrop, Matomo
+from services import need_service
+
+from analytical.cli.check import command as check
+from analytical.cli.collect import command as collect
+from analytical.cli.serve import command as serve
+from analytical.collect import load, run
+from analytical.collect.config import parse
+from analytical.errors import ConfigurationError
+
+TOKEN = "s3cret-t0ken"
+
+
+def rows_of(params: dict[str, str]) -> Any:
+    day = int(params["date"][-2:])
+    if params["method"] == "VisitsSummary.get":
+        return {"nb_visits": day * 11, "nb_uniq_visitors": day}
+    return [{"label": "Desktop", "nb_visits": day}, {"label": "Tv", "nb_visits": 2}]
+
+
+@pytest.fixture
+def matomo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Matomo]:
+    monkeypatch.setenv("MATOMO_TOKEN", TOKEN)
+    with Matomo(rows_of, TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def reports(matomo: Matomo, tmp_path: Path) -> Path:
+    path = tmp_path / "reports.toml"
+    path.write_text(
+        f"""
+        [providers.site]
+        provider = "matomo"
+        id = 9
+        endpoint = "{matomo.url}/matomo.php"
+        token_auth = "env:MATOMO_TOKEN"
+
+        [reports.devices]
+        provider = "site"
+        report = "DevicesDetection.getType"
+        every = "day"
+        by = {{label = "device"}}
+        metrics = {{nb_visits = "sessions"}}
+        to = "sqlite:///{tmp_path}/stats.db"
+
+        [reports.visits]
+        provider = "site"
+        report = "VisitsSummary.get"
+        metrics = {{nb_visits = "visits", nb_uniq_visitors = "uniques"}}
+        by = {{}}
+        to = "{tmp_path}/visits.jsonl"
+        """
+    )
+    return path
+
+
+def invoke(command: Any, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def table(path: Path, name: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(f"SELECT * FROM {name} ORDER BY 2, 1").fetchall()
+    finally:
+        connection.close()
+
+
+RANGE = ("--since", "2025-01-01", "--until", "2025-01-03")
+
+
+def test_all_reports_of_a_file_are_stored(reports: Path, tmp_path: Path) -> None:
+    done = invoke(collect, reports, *RANGE)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert "devices: 3 periods, 6 records, to sqlite:///" in done.stderr
+    assert "visits: 3 periods, 3 records" in done.stderr
+    assert len(table(tmp_path / "stats.db", "devices")) == 6
+    before = (table(tmp_path / "stats.db", "devices"), (tmp_path / "visits.jsonl").read_bytes())
+    assert invoke(collect, reports, *RANGE, "--jobs", 2).exit_code == 0
+    assert (table(tmp_path / "stats.db", "devices"), (tmp_path / "visits.jsonl").read_bytes()) == before
+
+
+def test_named_reports_only(reports: Path, matomo: Matomo) -> None:
+    assert invoke(collect, reports, "visits", "--since", "2025-01-01", "--until", "2025-01-01").exit_code == 0
+    assert {asked.query["method"] for asked in matomo.asked} == {"VisitsSummary.get"}
+
+
+def test_without_a_range_what_is_missing_is_read(reports: Path, matomo: Matomo) -> None:
+    assert invoke(collect, reports, "visits").exit_code == 0
+    assert len(matomo.asked) == 2
+    assert invoke(collect, reports, "visits", "--until", "2001-01-01").exit_code == 0
+
+
+def test_a_report_that_fails_does_not_hold_up_the_others(reports: Path, matomo: Matomo, tmp_path: Path) -> None:
+    matomo.rows = lambda params: (
+        {"result": "error", "message": f"bad {TOKEN}"} if "Devices" in params["method"] else rows_of(params)
+    )
+    done = invoke(collect, reports, *RANGE)
+    assert done.exit_code == 1
+    assert 'devices: failed after 0 periods, 0 records: report "devices", day 2025-01-01: ' in done.stderr
+    assert "1 of 2 reports failed" in done.stderr
+    assert TOKEN not in done.output
+    assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_dry_run_prints_records_and_stores_nothing(reports: Path, tmp_path: Path) -> None:
+    done = invoke(collect, reports, *RANGE, "--dry-run")
+    assert done.exit_code == 0
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(printed) == 9
+    assert printed[0]["device"] == "Desktop"
+    assert "devices: would replace day 2025-01-01 by 2 records in sqlite:///" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reports.toml"]
+
+
+def test_a_dry_run_shows_requests_without_their_token(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKDROP_TOKEN", "bearer-s3cret")
+    to = "backdrop+https://backdrop.example/data/g/{report}?token=env:BACKDROP_TOKEN"
+    done = invoke(
+        collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-01", "--dry-run", "--to", to
+    )
+    assert done.exit_code == 0, done.output
+    assert "would POST" in done.stderr
+    assert "https://backdrop.example/data/g/devices" in done.stderr
+    assert "Authorization: Bearer ***" in done.stderr
+    assert "bearer-s3cret" not in done.output
+
+
+def test_standard_output_is_a_sink(reports: Path) -> None:
+    done = invoke(collect, reports, *RANGE, "--to", "-")
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == 9
+
+
+def test_many_reports_cannot_share_a_file_but_may_have_one_each(reports: Path, tmp_path: Path) -> None:
+    done = invoke(collect, reports, *RANGE, "--to", tmp_path / "all.jsonl")
+    assert done.exit_code == 2
+    assert "{report}" in done.stderr
+    assert invoke(collect, reports, *RANGE, "--to", tmp_path / "{report}.csv").exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.csv")} == {"devices.csv", "visits.csv"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("nosuch",), 'has no report "nosuch"'),
+        (("vists",), 'Did you mean "visits"'),
+        (("--since", "yesterday"), "ISO 8601"),
+        (("--since", "2025-02-01", "--until", "2025-01-01"), "swap them"),
+        (("--jobs", "0"), "--jobs"),
+        (("--every", "soon"), "--every"),
+        (("--to", "stats.txt"), "is no sink"),
+        (("--unknown",), "No such option"),
+    ],
+)
+def test_wrong_usage_is_2_and_nothing_is_sent(
+    reports: Path, matomo: Matomo, arguments: tuple[str, ...], why: str
+) -> None:
+    done = invoke(collect, reports, *arguments)
+    assert done.exit_code == 2, done.output
+    assert why in done.stderr.replace("\n", " ")
+    assert matomo.asked == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda d: d["providers"]["site"].update(token_auth="clear"), "holds a secret in clear"),
+        (lambda d: d["providers"]["site"].update(api_key="clear"), "holds a secret in clear"),
+        (lambda d: d["reports"]["r"].update(to="postgresql://u:pw@h/db"), "password in clear"),
+        (lambda d: d["reports"]["r"].update(to={"url": "backdrop+https://h/a", "token": "x"}), "secret in clear"),
+        (lambda d: d["reports"]["r"].update(evry="day"), 'Did you mean "every"'),
+        (lambda d: d["reports"]["r"].update(provider="sit"), 'Did you mean "site"'),
+        (lambda d: d["reports"]["r"].update(to={"path": "x"}), 'needs url="…"'),
+        (lambda d: d["reports"]["r"].update(every="daily"), "every='daily'"),
+        (lambda d: d["reports"]["r"].update(tz="Mars"), "time zone"),
+        (lambda d: d["reports"]["r"].update(to="x.doc"), "is no sink"),
+        (lambda d: d["providers"]["site"].pop("provider"), 'needs provider="…"'),
+        (lambda d: d["providers"]["site"].update(provider="mattomo"), 'Did you mean "matomo"'),
+        (lambda d: d["providers"]["site"].pop("endpoint"), "need endpoint"),
+        (lambda d: d.update(reports={}), "no [reports.NAME]"),
+        (lambda d: d.update(report={}), 'Did you mean "reports"'),
+        (lambda d: d.update(reports=[1]), "no table of tables"),
+    ],
+)
+def test_a_file_that_makes_no_sense_says_where(change: Callable[[Any], object], why: str) -> None:
+    data: dict[str, Any] = {
+        "providers": {"site": {"provider": "matomo", "id": 9, "endpoint": "https://h/matomo.php"}},
+        "reports": {"r": {"provider": "site", "report": "VisitsSummary.get", "to": "-"}},
+    }
+    change(data)
+
+    def understood() -> None:
+        for spec in parse(data).chosen():
+            spec.report()
+            spec.sink()
+
+    with pytest.raises(ConfigurationError) as raised:
+        understood()
+    assert why in str(raised.value)
+    assert "clear" not in str(raised.value).replace("in clear", "")
+
+
+def test_a_file_that_cannot_be_read_is_2(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[reports")
+    for path in (tmp_path / "none.toml", tmp_path / "bad.toml"):
+        assert invoke(collect, path).exit_code == 2
+        assert invoke(check, path).exit_code == 2
+        assert invoke(serve, path).exit_code == 2
+
+
+def test_a_secret_that_is_not_set_is_2(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MATOMO_TOKEN")
+    done = invoke(collect, reports)
+    assert done.exit_code == 2
+    assert "MATOMO_TOKEN" in done.stderr
+
+
+def test_check_shows_a_row_of_each_and_what_fails(reports: Path, matomo: Matomo, tmp_path: Path) -> None:
+    done = invoke(check, reports)
+    assert done.exit_code == 0, done.output
+    assert 'devices: ok: {"_id":' in done.output
+    assert "devices: sqlite:///" in done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reports.toml"]
+    matomo.token = "another"
+    done = invoke(check, reports)
+    assert done.exit_code == 1
+    assert "visits: failed: " in done.output
+    assert TOKEN not in done.output
+
+
+def test_a_run_is_a_function_for_schedulers(reports: Path, tmp_path: Path) -> None:
+    summary = run(str(reports), ["visits"], since="2025-01-01", until="2025-01-02")
+    assert json.loads(json.dumps(summary.as_dict())) == {
+        "ok": True,
+        "results": [
+            {
+                "report": "visits", "ok": True, "error": "", "periods": 2, "records": 2,
+                "seconds": summary.results[0].seconds, "to": f"{tmp_path}/visits.jsonl", "warnings": [],
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_a_run_may_be_stopped(reports: Path, matomo: Matomo) -> None:
+    stop = threading.Event()
+    matomo.answer = lambda asked: (stop.set(), (503, {"Retry-After": "100"}, b""))[1]
+    summary = run(load(reports), since="2025-01-01", until="2025-01-09", stop=stop)
+    assert [result.ok for result in summary.results] == [False, False]
+    assert "stopped" in summary.results[0].error
+    assert summary.results[1].error == "stopped"
+    assert len(matomo.asked) == 1
+
+
+def test_a_source_of_yours_that_breaks_is_one_failed_report(tmp_path: Path) -> None:
+    import analytical
+
+    @analytical.source("breaks")
+    def breaks(period: Any, query: Any, http: Any, id: Any) -> Any:
+        yield {"a": "x", "n": 1}
+        raise ZeroDivisionError("oops")
+
+    config = parse(
+        {"providers": {"p": {"provider": "breaks"}}, "reports": {"r": {"provider": "p", "to": f"{tmp_path}/r.jsonl"}}}
+    )
+    summary = run(config)
+    assert not summary.ok
+    assert summary.results[0].error == 'report "r": ZeroDivisionError: oops'
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_report_goes_everywhere_twice_with_equal_rows(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same definition: JSON Lines, CSV, Parquet, SQLite, PostgreSQL, MariaDB, Backdrop, Prometheus."""
+    import pyarrow.parquet as pq
+    from prometheus_client.parser import text_string_to_metric_families
+
+    postgres, mariadb = need_service("postgresql"), need_service("mariadb")
+    monkeypatch.setenv("BACKDROP_TOKEN", "bearer-s3cret")
+    name = f"e2e_{os.getpid()}"
+
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(sorted(row.items()))
+
+    def lines() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+
+    def database(url: str, of: str) -> list[dict[str, Any]]:
+        engine = sa.create_engine(url)
+        try:
+            with engine.connect() as connection:
+                return [dict(row._mapping) for row in connection.execute(sa.text(f"SELECT * FROM {of}"))]
+        finally:
+            engine.dispose()
+
+    def comma() -> list[dict[str, Any]]:
+        text = (tmp_path / "d.csv").read_text()
+        return [{**row, "sessions": int(row["sessions"])} for row in csv.DictReader(io.StringIO(text))]
+
+    with Backdrop() as backdrop:
+        places: dict[str, Callable[[], list[dict[str, Any]]]] = {
+            f"{tmp_path}/d.jsonl": lines,
+            f"{tmp_path}/d.csv": comma,
+            f"{tmp_path}/d.parquet": lambda: pq.read_table(tmp_path / "d.parquet").to_pylist(),
+            f"sqlite:///{tmp_path}/stats.db": lambda: database(f"sqlite:///{tmp_path}/stats.db", "devices"),
+            f"{postgres}?table={name}": lambda: database(postgres, name),
+            f"{mariadb}?table={name}": lambda: database(mariadb, name),
+            f"backdrop+{backdrop.url}/data/g/t?token=env:BACKDROP_TOKEN": lambda: list(backdrop.stored.values()),
+        }
+        try:
+            first: list[tuple[Any, ...]] | None = None
+            for _ in range(2):
+                for to, read in places.items():
+                    done = invoke(collect, reports, "devices", *RANGE, "--to", to)
+                    assert done.exit_code == 0, done.output
+                    found = sorted(map(key, read()))
+                    first = first or found
+                    assert found == first, to
+            assert first is not None
+            assert len(first) == 6
+        finally:
+            for url in (postgres, mariadb):
+                engine = sa.create_engine(url)
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
+                engine.dispose()
+    done = invoke(collect, reports, "devices", *RANGE, "--to", tmp_path / "d.prom")
+    assert done.exit_code == 0, done.output
+    families = {family.name: family for family in text_string_to_metric_families((tmp_path / "d.prom").read_text())}
+    assert {s.labels["device"]: s.value for s in families["sessions"].samples} == {"Desktop": 3, "Tv": 2}
+
+
+# -- as processes ---------------------------------------------------------------------------------------------------
+
+
+def process(command: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    code = f"from analytical.cli.{command} import command; command(prog_name='analytical {command}')"
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.parametrize("sink", ["stats.jsonl", "stats.csv", "sqlite"])
+def test_a_run_that_is_killed_leaves_nothing_half_written_and_the_next_repairs_it(
+    reports: Path, matomo: Matomo, tmp_path: Path, sink: str
+) -> None:
+    to = f"sqlite:///{tmp_path}/killed.db" if sink == "sqlite" else tmp_path / sink
+    assert (
+        invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-02", "--to", to).exit_code == 0
+    )
+
+    def stored() -> Any:
+        return table(tmp_path / "killed.db", "devices") if sink == "sqlite" else (tmp_path / sink).read_bytes()
+
+    before = stored()
+    reached, whole = threading.Event(), matomo.answer
+
+    def hang(asked: Any) -> Any:
+        if asked.query["date"] == "2025-01-01":
+            reached.set()
+            time.sleep(5)
+        return whole(asked)
+
+    matomo.answer = hang
+    child = process("collect", reports, "devices", "--since", "2025-01-01", "--until", "2025-01-05", "--to", to)
+    assert reached.wait(30)
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert stored() == before
+    matomo.answer = whole
+    done = invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-05", "--to", to)
+    assert done.exit_code == 0, done.output
+    after = stored()
+    assert (len(after) if sink == "sqlite" else len(after.splitlines()) - (sink == "stats.csv")) == 10
+    assert (
+        invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-05", "--to", to).exit_code == 0
+    )
+    assert stored() == after
+
+
+def test_a_loop_ends_in_order_when_told(reports: Path, matomo: Matomo, tmp_path: Path) -> None:
+    child = process("collect", reports, "visits", "--every", "1h")
+    assert child.stderr is not None
+    assert "visits: 2 periods" in child.stderr.readline()
+    child.terminate()
+    child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 2
+
+
+def test_serve_is_scraped_and_ends_when_told(reports: Path, matomo: Matomo) -> None:
+    child = process("serve", reports, "--port", 0, "--refresh", "1s")
+    assert child.stderr is not None
+    try:
+        url = child.stderr.readline().split()[-1]
+        for _ in range(100):
+            with urlopen(url, timeout=5) as answer:
+                text = answer.read().decode()
+            if 'analytical_up{report="devices"} 1.0' in text and 'analytical_up{report="visits"} 1.0' in text:
+                break
+            time.sleep(0.1)
+        assert 'sessions{device="Tv"} 2.0' in text
+        assert "\nuniques " in text
+    finally:
+        child.terminate()
+        child.communicate(timeout=20)
+    assert child.returncode == 0
+
+
+def test_progress_is_drawn_on_a_terminal_only(reports: Path) -> None:
+    master, slave = pty.openpty()
+    code = "from analytical.cli.collect import command; command()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(reports), "devices", "--since", "2025-01-01", "--until", "2025-01-02", "--to", "-"],
+        stdout=subprocess.PIPE, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(master)
+    out, _ = child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert len(out.splitlines()) == 4
+    assert b"2/2" in seen
+    assert b"\x1b[" in seen
