@@ -138,7 +138,7 @@ def test_a_waiting_hit_takes_little_memory_and_about_what_it_is_reckoned_with() 
             make_hit(
                 n,
                 client_ip=f"12.{n % 250}.0.0",
-                user_agent=f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/{n}.0.0.0 Safari/537.36",
+                user_agent=f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/{n}.0.0.0 Safari",
                 referrer=f"https://www.example.org/some/where/{n}",
                 language="de-DE,de;q=0.9",
                 client_id=f"1234567890.{n:010}",

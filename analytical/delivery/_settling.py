@@ -197,21 +197,21 @@ class Duplicates:
         self._clock = clock
         self._window = window
         self._room = room
-        self._seen: dict[str, float] = {}
+        self._seen: dict[str, tuple[float]] = {}
 
     def first(self, identity: str) -> bool:
         """Tell whether an id is new, and remember it."""
         now = self._clock()
         # setdefault is one step: of two threads with the same key, one is first.
-        mine = now
-        when = self._seen.setdefault(identity, mine)
-        if when is mine:
+        mine = (now,)
+        first = self._seen.setdefault(identity, mine)
+        if first is mine:
             if len(self._seen) > self._room:
                 for old in list(self._seen)[: self._room // 10]:
                     self._seen.pop(old, None)
             return True
-        if now - when > self._window:
-            self._seen[identity] = now
+        if now - first[0] > self._window:
+            self._seen[identity] = mine
             return True
         return False
 

@@ -180,6 +180,9 @@ class MemorySpool:
         with self._lock:
             return sum(queue.count for queue in self._queues.values())
 
+    def __bool__(self) -> bool:
+        return True  # an empty spool is a spool
+
     def abandon(self) -> None:
         # What waits here is the parent's to deliver.
         self._lock = threading.RLock()

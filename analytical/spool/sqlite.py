@@ -325,6 +325,9 @@ class SqliteSpool:
     def __len__(self) -> int:
         return sum(self.waiting(to) for to in list(self._destinations))
 
+    def __bool__(self) -> bool:
+        return True  # an empty spool is a spool
+
     def abandon(self) -> None:
         _inherited.append((self._db, list(self._readers.values())))
         self._journal.abandon()
