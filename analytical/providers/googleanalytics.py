@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote_plus, urlsplit
@@ -444,6 +445,22 @@ def _fitting(pairs: dict[str, str]) -> bytes:
         pairs[longest] = pairs[longest][: max(0, min(keep, LONGEST_HIT))]
         written[longest] = quote_plus(pairs[longest], errors="replace")
     return "&".join(f"{key}={value}" for key, value in written.items()).encode("ascii", "replace")
+
+
+#: What release 0.0.1 kept in this module; it lives elsewhere now, and is imported when asked for.
+_MOVED = MappingProxyType(
+    {
+        "Provider": "analytical.compat.googleanalytics:Provider",
+        "generate_client_id": "analytical.privacy.visitor:generate_client_id",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _MOVED[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _warn_once() -> None:

@@ -178,3 +178,11 @@ def test_ga4_takes_v1_events_and_its_own_keys_alike() -> None:
     assert old == new
     with pytest.raises(InvalidHit, match="'ea'"):
         ga.refuse("event", {})
+
+
+def test_what_0_0_1_kept_here_is_still_found_here() -> None:
+    from analytical.providers.googleanalytics import generate_client_id
+
+    assert generate_client_id("secret") == generate_client_id("secret") != generate_client_id()
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        vars(sys.modules["analytical.providers.googleanalytics"])["__getattr__"]("Nothing")

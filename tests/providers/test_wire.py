@@ -55,7 +55,8 @@ def test_a_batch_condemned_for_one_hit_is_halved_where_the_platform_says_so() ->
         while True:
             request = talk.send(Response(status=400 if b"bad" in request.body else 200))
     except StopIteration as finished:
-        assert [verdict.state for verdict in finished.value] == ["delivered", "delivered", "rejected", "delivered"]
+        states = [verdict.state for verdict in finished.value]
+    assert states == ["delivered", "delivered", "rejected", "delivered"]
 
 
 @pytest.mark.parametrize(
