@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -86,20 +87,24 @@ class _Driver(ThreadDelivery):
         self.spool.push()
         return super()._end(deadline, exiting=exiting)
 
+    def _carrier(self, to: str) -> Any:
+        return self._carriers.get(to) or self._again(to)  # an emitter that was closed begins anew
+
     def wake(self, to: str) -> None:
         """Let a thread look, and start the first."""
-        self._carriers[to].ring()
+        self._carrier(to).ring()
 
     def work_here(self, to: str) -> None:
         """Carry what is due in the calling thread, as far as the destination may be spoken to."""
-        carrier = self._carriers[to]
+        carrier = self._carrier(to)
         for _ in range(1000):
             failures = self.spool.failures
             if not self.spool.ready(to):
                 return
             carrier._work_here(self.monotonic())
             if self.spool.failures != failures:
-                return
+                break
+        carrier.ring()  # what is left is a thread's to send, after a pause
 
 
 class _Site(Shell):
@@ -245,6 +250,8 @@ class Emitter:
             timeout=timeout,
             background=True,
         )
+        # Nobody closed the older emitters; their connections go when they do.
+        weakref.finalize(self, transport.close).atexit = False
 
     # -- what a tracker calls
 
@@ -289,6 +296,9 @@ class Emitter:
         """Let a thread send what is in the buffer, and return at once."""
         self._spool.push()
         self._driver.wake(self._to)
+
+    #: What ``Tracker.flush(is_async=True)`` asks for: not every emitter's ``async_flush`` does what its name says.
+    hand_over = async_flush
 
     def set_flush_timer(self, timeout: float) -> None:
         """Let a buffer that is not full leave after so many seconds, instead of one."""
@@ -375,9 +385,10 @@ class Emitter:
             method: ``get`` or ``post``, which have different paths.
         """
         contracts.text("endpoint", endpoint, empty=False)
-        scheme, mark, rest = endpoint.rstrip("/").partition("://")
+        scheme, mark, rest = endpoint.partition("://")
         if not mark or scheme not in ("http", "https"):
-            scheme, rest = protocol, endpoint.rstrip("/")
+            scheme, rest = protocol, endpoint
+        rest = rest.rstrip("/")
         if not rest:
             raise ValueError(f"endpoint: expected a host or an address, got {endpoint!r}")
         path = "/i" if method == "get" else "/com.snowplowanalytics.snowplow/tp2"

@@ -138,7 +138,8 @@ class Tracker(Subjective):
         """
         wait = not (is_async if asynchronous is None else asynchronous)
         for emitter in self.emitters:
-            flush = getattr(emitter, "sync_flush" if wait else "flush", None)
+            names = ("sync_flush", "flush") if wait else ("hand_over", "flush")
+            flush = next((found for name in names if (found := getattr(emitter, name, None)) is not None), None)
             if flush is not None:
                 flush()
         return self
