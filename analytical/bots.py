@@ -260,7 +260,8 @@ _HARMLESS: Final = re.compile(
     r"|google(?:wv|app)\b\S*|\bask ?tb\S*|feedback\w*|search ?toolbar\S*"
     r"|com\.(?:android|google|apple|facebook|instagram|tencent|huawei|xiaomi|samsung|ss|zhiliaoapp|sina|baidu"
     r"|ucmobile)\.[\w.]*"
-    r"|sky_stb\S*|pinterest/\S*|line/\d\S*|\.net clr|\.net\d\.\d[ce]?|http%20|playfreebrowser\S*|search bar"
+    r"|valve steam\S*(?: client)?|sky_stb\S*|pinterest/\S*|line/\d\S*|\.net clr|\.net\d\.\d[ce]?|http%20"
+    r"|playfreebrowser\S*|search bar"
     r"|(?<=gecko\) )atom/[\d.]+"
 )
 _IN_APP: Final = re.compile(
@@ -294,7 +295,7 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         "tool",
         re.compile(
             r"^okhttp/|^duckduckgo/|^ddg[-_]android|^navermailapp|^(?:ipad|iphone|android|chrome|firefox"
-            r"|safari|opera|mozilla|browser|user-?agent)(?:/[\d.]+)?$|firephp|webkit2png|&quot;|&#\d|&lt;"
+            r"|safari|opera|mozilla|browser|user-?agent)(?:/[\d.]+)?$|webkit2png|&quot;|&#\d|&lt;"
             r"|headless|phantomjs|selenium|puppeteer|playwright|webdriver|wkhtmlto|python|libcurl|\bcurl/|wget"
             r"|libwww-perl|\blwp|go-http|http[-_]?client"
             r"|<script|<\?php|union (?:all )?select|\.\./\.\.|\$\{|\(\) ?\{|alert\(|sqlmap|nikto|masscan"
@@ -360,7 +361,7 @@ _TELEVISION: Final = re.compile(
     r"|oculus|dreamcast"
 )
 _APP: Final = re.compile(
-    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|watchos|\b(?:sonos|quicktime|itunes"
+    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|(?:watch|tv)os\b|\b(?:sonos|quicktime|itunes"
     r"|vlc|winamp|stagefright|exoplayer\w*|nsplayer|windows-media-player|wmplayer|foobar2000|aimp)/|opera mini"
     r"|ucweb|ucbrowser|mqqbrowser|kaios|windows phone|instagram \d|fbapp|applecoremedia|onebrowser/|snapchat/"
     r"|j2me"

@@ -291,13 +291,16 @@ def _read_platform(text: str) -> tuple[str, str, bool, str] | None:
     closed = True
     flavour = ""
     form = ""
+    models = 0
     for position, item in enumerate((match[1] or "").split("; ")[1:]):
         if item in ("wv", "K", "U", "HarmonyOS", "arm_64"):
             flavour = "wv" if item == "wv" else flavour
         elif item in ("Mobile", "Tablet") and position <= 1:
             form = item.lower()
-        elif not _LANGUAGE.fullmatch(item) and not _HMS.fullmatch(item) and not _is_model(item):
-            closed = False
+        elif not _LANGUAGE.fullmatch(item) and not _HMS.fullmatch(item):
+            # One device has one model; a second is somebody's own.
+            closed = closed and not models and _is_model(item)
+            models += not item.startswith("Build/")
     if not closed and (_TELEVISION.search(text) or _ROBOTIC.search(text)):
         return None
     return "android", form, closed, flavour
@@ -315,15 +318,15 @@ def _is_model(item: str) -> bool:
     if model[:3] == "AFT" or "TV" in model:
         return False  # a television, which has no form factor here
     words = model.replace("(", " ").replace(")", " ").split()
-    coded = False
+    named = coded = False
     for word in words:
         if word.lower() in _MODEL_WORDS:
-            coded = coded or len(words) > 1 or word.lower() in _MODEL_BRANDS
-        elif _MODEL_CODE.fullmatch(word):
+            named = named or len(words) > 1 or word.lower() in _MODEL_BRANDS
+        elif not coded and _MODEL_CODE.fullmatch(word):
             coded = True
         elif not _MODEL_ASIDE.fullmatch(word):
             return False
-    return coded
+    return named or coded
 
 
 def _is_common(user_agent: str) -> bool:
@@ -339,8 +342,8 @@ def _has_known_words_only(user_agent: str) -> bool:
         return False
     before = ""
     for part in _PART.findall(user_agent):
-        name, slash, number = part.lower().partition("/")
-        if slash and not _VERSION.fullmatch(number) and number not in _OLD_WORDS:
+        name, *numbers = part.lower().split("/")
+        if not all(_OLD_VERSION.fullmatch(number) or number in _OLD_WORDS or not number for number in numbers):
             return False
         known = name in _OLD_WORDS or _OLD_CODE.fullmatch(name)
         # A number stands behind the name that it belongs to: MSIE 8.0, Windows NT 6.1, CLR 3.5.30729.
@@ -536,6 +539,8 @@ _GOOGLE: Final = re.compile(r"\d{1,3}\.\d{1,2}\.\d{1,9}")
 _CHROMIUM: Final = re.compile(r"\d{1,3}(?:\.0(?:\.\d{1,5}){0,2})?")
 _BUILD_CODE: Final = re.compile(r"\d{1,2}[A-Za-z]\d{1,5}[a-z]?")
 _GECKO: Final = re.compile(r"(?:20\d{6}|\d{1,3}(?:\.\d){1,2})")
+_MESSENGER: Final = re.compile(r"\d{1,2}(?:\.\d{1,4}){1,3}(?:\(0x[0-9a-f]{8}\))?")
+_NET: Final = re.compile(r"WIFI|[2345]G|NON_NETWORK|cmnet|3gnet|ctnet")
 _EXTRA: Final = re.compile(r"\[?[A-Za-z][A-Za-z_\-.]{0,30}(?:/[\w.\-]{1,32})?\]?")
 _LANGUAGE: Final = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
 _HMS: Final = re.compile(r"(?:HMSCore|GMSCore|HMS) \d{1,3}(?:\.\d{1,4}){1,3}")
@@ -606,7 +611,7 @@ _MARKS: Final = """
     Avast AVG CCleaner ADG Norton Brave Yowser Config Unique Viewer Herring Agency Trailer AtContent Ubuntu
     AmazonKidsBrowser CopilotSapphire BingSapphire Pinterest Twitter iPhone Snapchat LinkedInApp Line coc_coc_browser
     Whale NAVER QQBrowser MQQBrowser MetaSr LBBROWSER SeaMonkey Waterfox PaleMoon Goanna Iceweasel Epiphany Falkon
-    QtWebEngine Konqueror Puffin Ecosia Focus Klar Maxthon Sleipnir Iron Comodo_Dragon
+    MxBrowser QtWebEngine Konqueror Puffin Ecosia Focus Klar Maxthon Sleipnir Iron Comodo_Dragon
 """
 
 
@@ -623,6 +628,9 @@ def _tokens() -> dict[str, _Token]:
         "Gecko": (_GECKO, "", 0),
         "like": (_VERSION, "", 0),
         "for": (_VERSION, "", 0),
+        "MicroMessenger": (_MESSENGER, "", 0),
+        "NetType": (_NET, "", 0),
+        "Language": (_LANGUAGE, "", 0),
         "Safari": (_WEBKIT, "safari", 1),
         "Chrome": (_CHROMIUM, "chrome", 2),
         "Chromium": (_CHROMIUM, "chrome", 2),
@@ -640,7 +648,7 @@ def _tokens() -> dict[str, _Token]:
         "duckduckgo": "Ddg DuckDuckGo",
         "huawei": "HuaweiBrowser",
         "miui": "MiuiBrowser XiaoMi/MiuiBrowser",
-        "uc": "UCBrowser UBrowser",
+        "uc": "UCBrowser UBrowser UCMobile",
         "silk": "Silk",
     }
     for family, names in families.items():
@@ -678,6 +686,10 @@ _OLD_CODE: Final = re.compile(
     r"|9x|95|98)|x(?:11|64|86_64)"
     r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}"
 )
+_OLD_VERSION: Final = re.compile(
+    r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:\.\d{1,6}){0,4}(?:[ab]\d{1,2})?(?:pre)?\+?"
+    r"|(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d(?:\d\d)?"
+)
 _OLD_NUMBER: Final = re.compile(r"\d{1,4}(?:[._]\d{1,5}){0,2}|9x")
 _PART: Final = re.compile(r"[^ ;(),\[\]]+")
 _OLD_WORDS: Final = _words("""
@@ -690,7 +702,7 @@ _OLD_WORDS: Final = _words("""
     u i n ws asu touchpc zune mddr malc maarjs maau asjb lcjb hpntdf dell edg edge opr bsd freebsd openbsd netbsd
     sunos solaris ucbrowser ucweb samsungbrowser silk vivaldi yabrowser maxthon qqbrowser sogou metasr lbbrowser
     bidubrowser se darwin powerpc classic crios fxios gsa kindle fire accelerated true false profile midp
-    configuration cldc rv on xp cros jolla sailfish browser mobi security wv dalvik build release unknown
+    j2me configuration cldc rv on xp cros jolla sailfish browser mobi security wv dalvik build release unknown
 """)
 
 _NUMBERED: Final = _words("msie nt clr x os android pc phone mini touch windows lumia blackberry asha version")
