@@ -241,10 +241,10 @@ def test_hostile_megabytes_take_less_than_five_milliseconds(junk: str) -> None:
 
 
 def _timed(text: str) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     anonymize_user_agent(text)
     reduce_user_agent(text)
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 def test_memories_hold_no_rejected_value_and_are_bounded() -> None:

@@ -219,7 +219,7 @@ def read_browser(user_agent: str) -> Browser | None:
                 return None
         elif name not in _BARE:
             return None
-        if strength > rank:
+        if strength > rank and (candidate, system) not in _FOLDED:
             family, rank = candidate, strength
             major = (
                 0 if strength == 1 else _leading(number)
@@ -369,6 +369,8 @@ def _ask_library(user_agent: str) -> Browser | None:
     parsed = parse(user_agent)
     family = _LIBRARY_FAMILIES.get(parsed.browser.family)
     system = _LIBRARY_SYSTEMS.get(parsed.os.family)
+    if (family, system) in _FOLDED:
+        return None
     if family is None or system is None or parsed.is_bot:
         return None
     form = "tablet" if parsed.is_tablet else "mobile" if parsed.is_mobile else "desktop"
@@ -449,8 +451,8 @@ def _templates() -> dict[tuple[str, str, str], tuple[str, str]]:
             f"Mozilla/5.0 ({foxes[system]}; rv:@M@.0) Gecko/20100101 Firefox/@M@.0",
         )
         fixed = f"Mozilla/5.0 ({platform}) {blink} Chrome/138.0.0.0"
-        rows["yandex", system, "desktop"] = ("", f"{fixed} YaBrowser/25.8.0.0 Safari/537.36")
-        rows["vivaldi", system, "desktop"] = ("", f"{fixed} Safari/537.36 Vivaldi/7.5")
+        if system == "windows":
+            rows["yandex", system, "desktop"] = ("", f"{fixed} YaBrowser/25.8.0.0 Safari/537.36")
     rows["ie", "windows", "desktop"] = ("", "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko")
     rows["safari", "mac", "desktop"] = (
         "safari",
@@ -468,16 +470,7 @@ def _templates() -> dict[tuple[str, str, str], tuple[str, str]]:
         rows["facebook", "android", form] = ("", f"{held} Chrome/138.0.0.0 {safari} [FB_IAB/FB4A;FBAV/500.0;]")
         rows["instagram", "android", form] = ("", f"{held} Chrome/138.0.0.0 {safari} Instagram 400.0")
         rows["yandex", "android", form] = ("", f"{start} Chrome/138.0.0.0 YaBrowser/25.8.0.0 {safari}")
-        rows["huawei", "android", form] = ("", f"{start} Chrome/114.0.0.0 HuaweiBrowser/15.0.0.0 {safari}")
-        rows["miui", "android", form] = (
-            "",
-            f"{start} Version/4.0 Chrome/123.0.0.0 {safari} XiaoMi/MiuiBrowser/14.0.0",
-        )
         rows["uc", "android", form] = ("", f"{start} Version/4.0 Chrome/123.0.0.0 UCBrowser/15.0.0.0 {safari}")
-        rows["duckduckgo", "android", form] = (
-            "",
-            f"{start} Version/4.0 Chrome/138.0.0.0 {word}DuckDuckGo/5 Safari/537.36".replace("; K", ""),
-        )
         rows["android", "android", form] = (
             "",
             f"Mozilla/5.0 (Linux; U; Android 4.4; en-us; K) AppleWebKit/534.30 {like} Version/4.0 {word}Safari/534.30",
@@ -607,6 +600,22 @@ _ROBOTIC: Final = re.compile(
 _Token = tuple[re.Pattern[str], str, int]
 
 
+#: Browsers that so few use on a system that their name would single a visitor out: there they count as the browser
+#: that they are built on, which they name too.
+_FOLDED: Final = frozenset(
+    {
+        ("yandex", "mac"),
+        ("yandex", "linux"),
+        ("vivaldi", "windows"),
+        ("vivaldi", "mac"),
+        ("vivaldi", "linux"),
+        ("huawei", "android"),
+        ("miui", "android"),
+        ("duckduckgo", "android"),
+        ("uc", "windows"),
+        ("silk", "linux"),
+    }
+)
 _MARKS: Final = """
     Avast AVG CCleaner ADG Norton Brave Yowser Config Unique Viewer Herring Agency Trailer AtContent Ubuntu
     AmazonKidsBrowser CopilotSapphire BingSapphire Pinterest Twitter iPhone Snapchat LinkedInApp Line coc_coc_browser
