@@ -68,7 +68,7 @@ def coerce(name: str, value: Any, note: Note) -> Any:
         return plain
     text = plain if type(plain) is str else str(plain)
     if kind == "screen" and not _SCREEN.match(text):
-        raise InvalidHit(f"{name}={text[:40]!r}: expected WIDTHxHEIGHT in pixels, such as '1920x1080'")
+        raise InvalidHit(f"{name}= takes WIDTHxHEIGHT in pixels, such as '1920x1080'; got {len(text)} other characters")
     return text
 
 
@@ -155,7 +155,7 @@ def _number(name: str, value: Any, note: Note) -> int | float | str | None:
         except ValueError:
             finite = False
         if not finite:
-            raise InvalidHit(f"{name}={plain[:40]!r} is no number")
+            raise InvalidHit(f"{name}= takes a number; got a text of {len(plain)} characters that is none")
         return plain
     return int(plain) if isinstance(plain, bool) else plain
 

@@ -1,8 +1,9 @@
 """The detector: where in a text something stands that names a person or opens a door.
 
-:func:`spans` answers with places and labels and changes nothing. Every pattern is linear in the length of the text: runs
-are possessive or bounded, and start only where the character before cannot belong to them; words that announce something
-are looked up before the pattern that needs them is tried. :mod:`.text` cuts a text to 4 KiB before it comes here.
+:func:`spans` answers with places and labels and changes nothing. Every pattern is linear in the length of the text:
+runs are possessive or bounded, and start only where the character before cannot belong to them; words that announce
+something are looked up before the pattern that needs them is tried. :mod:`.text` cuts a text to 4 KiB before it comes
+here.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ _EMAIL_SPELLED = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+(?:\s?[\[({<]\s?(?:at|@|arroba|chez|ät|æt)\s?[\])}>]\s?[\w-]{1,63}"
     r"(?:\s?(?:\.|[\[({<]\s?(?:dot|punkt|point|punto|\.)\s?[\])}>])\s?[\w-]{1,63}){1,5}"
     r"|\sat\s[\w-]{1,63}(?:\sdot\s[\w-]{1,63}){1,4}"
-    r"|[-_. ]at[-_. ](?:gmail|googlemail|yahoo|hotmail|outlook|icloud|gmx|web|proton|protonmail|aol|live|msn|yandex|mail)"
+    r"|[-_. ]at[-_. ](?:gmail|googlemail|yahoo|hotmail|outlook|icloud|gmx|web|proton|protonmail|aol|live|msn|yandex"
+    r"|mail)"
     r"[-_. ](?:dot[-_. ])?(?:com|de|net|org|fr|me|ru|co|uk|at|ch)\b"
     r"|[-_]at[-_][\w]{1,63}(?:\.|[-_]dot[-_])(?:com|net|org|de|fr|uk|eu|io|info|es|it|nl|pl|ch|at|br|edu|gov)\b)",
 )
-_AT_WORDS = frozenset("at arroba chez ät æt".split())
+_AT_WORDS = frozenset(["at", "arroba", "chez", "ät", "æt"])
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
 _IPV4_DASHED = re.compile(r"(?<![A-Za-z0-9])ip[-_](\d{1,3}[-_]\d{1,3}[-_]\d{1,3}[-_]\d{1,3})(?!\d)", re.IGNORECASE)
 _VERSION_BEFORE = re.compile(r"(?:\bv|version|release|build|firmware|driver|update|chrome|windows|edge)[ /:_-]{0,2}\Z")

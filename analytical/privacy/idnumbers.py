@@ -1,4 +1,5 @@
-"""Numbers of persons and accounts in a text: cards, IBANs, national ids, and digits beside a word that announces one."""
+"""Numbers of persons and accounts in a text: cards, IBANs, national ids, and digits beside a word that announces "
+"one."""
 
 from __future__ import annotations
 
@@ -78,25 +79,37 @@ _CF_ODD = dict(
     )
 )
 _SSN = re.compile(
-    r"(?<![\w-])(?!000|666)[0-8]\d{2}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])|(?<![\w-])9\d{2}([- ])[5-9]\d\2\d{4}(?![\w-])"
+    r"(?<![\w-])(?!000|666)[0-8]\d{2}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])|(?<![\w-])9\d{2}([- "
+    r"])[5-9]\d\2\d{4}(?![\w-])"
 )
 _FORMATTED_ID = re.compile(
-    r"(?<![\w.-])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{6}-[1-8]\d{6}|\d{4} \d{4} \d{4}(?= *(?:$|[,.;)]))"
+    r"(?<![\w.-])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{6}-[1-8]\d{6}|\d{4} \d{4} \d{4}(?= "
+    r"*(?:$|[,.;)]))"
     r"|\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}|756\.\d{4}\.\d{4}\.\d{2}|\d{3}-\d{3}-\d{3} \d{2}|\d{2}-\d{8}-\d)(?![\w-])"
 )
 _DATED_ID = re.compile(r"(?<![\w.-])(\d\d)(\d\d)(\d\d)[-/+](\d{3,4})(?![\w-])")
 _ID_WORD = re.compile(
-    r"(?<![^\W_])(?:ssn|social security|sozialversicherung\w*|nino|national insurance|nhs|passport|reisepass\w*|passeport|pasaporte|"
-    r"passaporto|bsn|burgerservicenummer|sin|social insurance|tfn|tax file|medicare|aadhaa?r|pan|dni|nie|nif|nir|cpf|cnpj|cuit|cuil|"
-    r"rut|rfc|curp|pesel|nip|personnummer|personnr|cpr|fødselsnummer|hetu|henkilötunnus|steuer(?:-?id|nummer|identifikationsnummer)|"
-    r"idnr|tax id|tin|itin|vat id|codice fiscale|svnr|ahv|avs|oib|egn|cnp|amka|afm|tckn|tc kimlik|isikukood|asmens kodas|rodné číslo|"
-    r"snils|inn|my ?number|nric|fin|hkid|patient(?: id| no| number)?|mrn|medical record|driver'?s? licen[cs]e|driving licen[cs]e|"
-    r"führerschein\w*|id ?card|identity(?: card| number)?|national id|personalausweis\w*|ausweis\w*|versicherungs?n\w*|"
-    r"insurance (?:no|number|id)|policy (?:no|number)|account (?:no|nr|number)|acct|routing|sort code|konto(?:nummer|nr)|blz|"
-    r"customer (?:no|number|id)|kundennummer|client (?:no|number|id)|member(?:ship)? (?:no|number|id)|imei|imsi|iccid|vin|"
-    r"licen[cs]e plate|number plate|kennzeichen|sécurité sociale|seguridad social|citizen(?: id)?|taxpayer|employee (?:no|number|id)|"
+    r"(?<![^\W_])(?:ssn|social security|sozialversicherung\w*|nino|national insurance|nhs|passport|reisepass\w*"
+    r"|passeport|pasaporte|"
+    r"passaporto|bsn|burgerservicenummer|sin|social insurance|tfn|tax file|medicare|aadhaa?r|pan|dni|nie|nif|nir"
+    r"|cpf|cnpj|cuit|cuil|"
+    r"rut|rfc|curp|pesel|nip|personnummer|personnr|cpr|fødselsnummer|hetu|henkilötunnus|steuer(?:-?id|nummer"
+    r"|identifikationsnummer)|"
+    r"idnr|tax id|tin|itin|vat id|codice fiscale|svnr|ahv|avs|oib|egn|cnp|amka|afm|tckn|tc kimlik|isikukood|asmens "
+    r"kodas|rodné číslo|"
+    r"snils|inn|my ?number|nric|fin|hkid|patient(?: id| no| number)?|mrn|medical record|driver'?s? licen[cs]e"
+    r"|driving licen[cs]e|"
+    r"führerschein\w*|id ?card|identity(?: card| number)?|national id|personalausweis\w*|ausweis\w*"
+    r"|versicherungs?n\w*|"
+    r"insurance (?:no|number|id)|policy (?:no|number)|account (?:no|nr|number)|acct|routing|sort code"
+    r"|konto(?:nummer|nr)|blz|"
+    r"customer (?:no|number|id)|kundennummer|client (?:no|number|id)|member(?:ship)? (?:no|number|id)|imei|imsi"
+    r"|iccid|vin|"
+    r"licen[cs]e plate|number plate|kennzeichen|sécurité sociale|seguridad social|citizen(?: id)?|taxpayer|employee "
+    r"(?:no|number|id)|"
     r"student (?:no|number|id)|card|credit card|kreditkarte|carte|tarjeta|iban)"
-    r"(?![^\W\d_])(?:[ _-]?(?:no|nr|number|num|nummer|id|#|n[°º]|código|code)\b)?(?:(?<![a-z])|(?!\d))[\s.:#=°º/_-]{0,4}(?:is |ist |est |es )?"
+    r"(?![^\W\d_])(?:[ _-]?(?:no|nr|number|num|nummer|id|#|n[°º]|código|code)\b)?(?:(?<![a-z])"
+    r"|(?!\d))[\s.:#=°º/_-]{0,4}(?:is |ist |est |es )?"
     r"((?=[a-z0-9./ -]{0,12}\d)[a-z0-9](?:[ ./-]?[a-z0-9]){4,24})(?![a-z0-9])",
 )
 _ISBN = re.compile(r"(?:isbn|ean|gtin|upc|asin|issn|doi)(?:[- ]?1[03])?[\s:=/-]{0,3}\Z")
@@ -118,8 +131,8 @@ _SHAPES = re.compile(r"\d\d-\d{8}-\d|\d{3}-\d{3}-\d{3} \d\d")
 def find(look: Look) -> Iterator[Span]:
     """Find numbers of persons and accounts."""
     text = look.text
-    yield from announced(look, least=5)
     if look.digits < 6:
+        yield from announced(look, least=5)
         return
     if any(character.isalpha() for character in text):
         for match in _IBAN.finditer(text):
@@ -131,6 +144,7 @@ def find(look: Look) -> Iterator[Span]:
             if _lettered_id(match.group()):
                 yield *match.span(), "id-number"
     if look.digits < 8:
+        yield from announced(look, least=5)
         return
     for match in _SSN.finditer(text):
         yield *match.span(), "id-number"
@@ -143,6 +157,7 @@ def find(look: Look) -> Iterator[Span]:
         if 1 <= month <= 12 and (1 <= first % 40 <= 31 or 1 <= last % 60 <= 31):
             yield *match.span(), "id-number"
     yield from _grouped(look)
+    yield from announced(look, least=5)
 
 
 def announced(look: Look, *, least: int) -> Iterator[Span]:

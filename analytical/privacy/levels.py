@@ -17,7 +17,8 @@ __all__ = ["rules"]
 
 # RFC 5646 without variants and extensions, which no report reads and which hold eight free characters each.
 _TAG = re.compile(
-    r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|\d{3}))?|\*)(?:[-_][A-Za-z0-9-]*)?\s*(;\s*q=[01](?:\.\d{0,3})?)?\s*"
+    r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|\d{3}))?"
+    r"|\*)(?:[-_][A-Za-z0-9-]*)?\s*(;\s*q=[01](?:\.\d{0,3})?)?\s*"
 )
 _SCREEN = re.compile(r"([1-9]\d{1,4})[xX×]([1-9]\d{1,4})")
 # Screens that many people have, as of 2026-08 (https://gs.statcounter.com/screen-resolution-stats).
@@ -114,7 +115,8 @@ _CAREFUL: Mapping[Kind, str] = {
     ),
     "referrer": "As for url.",
     "text": (
-        "Replaces e-mail addresses, telephone numbers, names after a greeting, title or account word, dates of birth, "
+        "Replaces e-mail addresses, telephone numbers, names after a greeting, title or account word, dates of "
+        "birth, "
         "national ids, cards, IBANs, postal, IP and MAC addresses, coordinates, keys and tokens."
     ),
     "properties": "Removes pairs whose key names something personal; every text in it passes the rule for text.",

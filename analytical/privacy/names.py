@@ -1,4 +1,5 @@
-"""People's names beside a word that announces one: a greeting, a title, an account word; and what people searched for."""
+"""People's names beside a word that announces one: a greeting, a title, an account word; and what people searched "
+"for."""
 
 from __future__ import annotations
 
@@ -15,11 +16,16 @@ _MOST_ANNOUNCED = 96
 _LETTER = r"[^\W\d_]"
 _WORDS3 = rf"({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}})"
 _GREETING = re.compile(
-    r"(?<![^\W_])(hello|hi|hey|dear|welcome back|welcome|greetings|good (?:morning|afternoon|evening)|thanks|thank you|congratulations|"
-    r"happy birthday|bonjour|salut|bonsoir|bienvenue|cher|chère|hallo|guten (?:tag|morgen|abend)|liebe[rs]?|sehr geehrte[rs]?|"
-    r"willkommen zurück|willkommen|servus|moin|grüezi|grüß gott|hola|buen[oa]s (?:días|tardes|noches)|estimad[oa]|querid[oa]|"
-    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|olá|bom dia|prezad[oa]|bem-vind[oa]|"
-    r"hej|hei|välkommen|velkommen|welkom(?: terug)?|beste|geachte|cześć|witaj|dzień dobry|drog[ia]|ahoj|merhaba|sayın|"
+    r"(?<![^\W_])(hello|hi|hey|dear|welcome back|welcome|greetings|good (?:morning|afternoon|evening)|thanks|thank "
+    r"you|congratulations|"
+    r"happy birthday|bonjour|salut|bonsoir|bienvenue|cher|chère|hallo|guten (?:tag|morgen|abend)|liebe[rs]?|sehr "
+    r"geehrte[rs]?|"
+    r"willkommen zurück|willkommen|servus|moin|grüezi|grüß gott|hola|buen[oa]s (?:días|tardes|noches)|estimad[oa]"
+    r"|querid[oa]|"
+    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|olá|bom dia|prezad[oa]"
+    r"|bem-vind[oa]|"
+    r"hej|hei|välkommen|velkommen|welkom(?: terug)?|beste|geachte|cześć|witaj|dzień dobry|drog[ia]|ahoj|merhaba"
+    r"|sayın|"
     rf"привет|здравствуйте|уважаем(?:ый|ая))(,|!|:)?[ \u00a0]{_WORDS3}",
 )
 _WEAK_GREETING = words(
@@ -27,24 +33,34 @@ _WEAK_GREETING = words(
     "hello hallo car"
 ) | {"thank you"}
 _TITLE = re.compile(
-    r"(?<![^\W_])(mr|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame|mademoiselle|sr|sra|srta|señora?|señorita|"
-    r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer|dhr|mevr|mw|doctor|sir|lady|lord|"
-    rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de)\.?[ \u00a0]){{0,2}}{_WORDS3}",
+    r"(?<![^\W_])(mr|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame|mademoiselle|sr"
+    r"|sra|srta|señora?|señorita|"
+    r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer"
+    r"|dhr|mevr|mw|doctor|sir|lady|lord|"
+    rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de)\.?[ "
+    rf"\u00a0]){{0,2}}{_WORDS3}",
 )
 _WEAK_TITLE = words(
     "miss don dona pan pani pana sir lady lord sr ing professor doctor captain capt rev reverend sig avv ms"
 )
 _ACCOUNT_WORD = (
-    r"(?:account|profile|user ?name|user|customer|patient|client|member|employee|student|passenger|traveller|guest|recipient|"
-    r"contact|beneficiary|card ?holder|tenant|candidate|applicant|subscriber|holder|owner|name|full name|first name|last name|surname|signed in|logged in|"
-    r"konto|profil|benutzer|nutzer|kunde|kundin|patientin|mitglied|vorname|nachname|compte|utilisateur|cuenta|perfil|usuario|cliente|conta|utente|"
-    r"paziente|paciente|gebruiker|klant|nom|prénom|nombre|nome|naam|imię|nazwisko|użytkownik|angemeldet|connecté|attn|c/o|mr|"
-    r"order|invoice|receipt|booking|reservation|appointment|prescription|quote|statement|bill|ticket|bestellung|rechnung|termin|buchung|commande|facture|"
-    r"pedido|factura|reserva|ordine|fattura|fatura|edit|delete|impersonate|message|chat|call|conversation|inbox|dashboard|orders|medical record|record|cart|wishlist|settings|"
+    r"(?:account|profile|user ?name|user|customer|patient|client|member|employee|student|passenger|traveller|guest"
+    r"|recipient|"
+    r"contact|beneficiary|card ?holder|tenant|candidate|applicant|subscriber|holder|owner|name|full name|first name"
+    r"|last name|surname|signed in|logged in|"
+    r"konto|profil|benutzer|nutzer|kunde|kundin|patientin|mitglied|vorname|nachname|compte|utilisateur|cuenta"
+    r"|perfil|usuario|cliente|conta|utente|"
+    r"paziente|paciente|gebruiker|klant|nom|prénom|nombre|nome|naam|imię|nazwisko|użytkownik|angemeldet|connecté"
+    r"|attn|c/o|mr|"
+    r"order|invoice|receipt|booking|reservation|appointment|prescription|quote|statement|bill|ticket|bestellung"
+    r"|rechnung|termin|buchung|commande|facture|"
+    r"pedido|factura|reserva|ordine|fattura|fatura|edit|delete|impersonate|message|chat|call|conversation|inbox"
+    r"|dashboard|orders|medical record|record|cart|wishlist|settings|"
     r"invited|shared|sent|resume|cv|lebenslauf|curriculum vitae|application|bewerbung)"
 )
 _ACCOUNT = re.compile(
-    rf"(?<![^\W_])({_ACCOUNT_WORD})(\s?(?::|–|—|\||#|=|-)\s?|\s(?:of|for|von|vom|für|de|di|da|do|del|du|van|voor|dla|as|als|with|mit|by|from|to|avec|con|pour|para|per|is)\s|\s)"
+    rf"(?<![^\W_])({_ACCOUNT_WORD})(\s?(?::|–|—|\||#|=|-)\s?|\s(?:of|for|von|vom|für|de|di|da|do|del|du|van|voor"
+    rf"|dla|as|als|with|mit|by|from|to|avec|con|pour|para|per|is)\s|\s)"
     rf"{_WORDS3}",
 )
 _GREETERS = words(
@@ -62,8 +78,10 @@ _TITLES = words(
 _ACCOUNTS = frozenset(re.findall(r"[^\W\d_]+", _ACCOUNT_WORD)) | {"signed", "logged", "card", "cardholder", "username"}
 # What belongs to somebody, after a possessive or a plural s.
 _OWNED = re.compile(
-    r"['’sxz][ \u00a0](?:account|profile|orders?|cart|basket|wish ?list|dashboard|inbox|konto|profil|settings|photos|timeline|subscription|invoices?|"
-    r"bookings?|reservations?|medical|health|results|calendar|address|phone|email|birthday|appointments?|prescriptions?|page|resume|cv|messages|payment|"
+    r"['’sxz][ \u00a0](?:account|profile|orders?|cart|basket|wish ?list|dashboard|inbox|konto|profil|settings"
+    r"|photos|timeline|subscription|invoices?|"
+    r"bookings?|reservations?|medical|health|results|calendar|address|phone|email|birthday|appointments?"
+    r"|prescriptions?|page|resume|cv|messages|payment|"
     r"tickets?|bestellung(?:en)?)(?!\w)"
 )
 _THEIRS = words(
@@ -74,7 +92,8 @@ _THEIRS = words(
 )
 # A name, a dash or the like, then what the page is.
 _PAGE_OF = re.compile(
-    r"\s?[|–—·»>:,(-]\s?(?:my |mein |your |user |customer |public |edit |patient |mon |mi )?(?:account|profile|profil|konto|compte|cuenta|perfil|dashboard|"
+    r"\s?[|–—·»>:,(-]\s?(?:my |mein |your |user |customer |public |edit |patient |mon |mi )?(?:account|profile"
+    r"|profil|konto|compte|cuenta|perfil|dashboard|"
     r"patient|customer|member|user|medical record|resume|cv|lebenslauf)(?!\w)"
 )
 _PAGES = words(
@@ -84,8 +103,10 @@ _PAGES = words(
 _HEAD = re.compile(r"[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2}\Z")
 _PARTICLES = words("von van de der den di da del della du la le bin ibn al el dos das zu zum ter ten y e mac o'")
 _SEARCH = re.compile(
-    r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse|recherche|résultats?|búsqueda|resultados?|risultati|ricerca|"
-    r"pesquisa|zoekresultaten|wyniki|sök|query)\s{0,2}(?:(?:for|nach|für|pour|de|del|para|per|voor|dla)\b|:|=|–|-)\s{0,2}"
+    r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse"
+    r"|recherche|résultats?|búsqueda|resultados?|risultati|ricerca|"
+    r"pesquisa|zoekresultaten|wyniki|sök|query)\s{0,2}(?:(?:for|nach|für|pour|de|del|para|per|voor|dla)\b|:|=|–"
+    r"|-)\s{0,2}"
 )
 _SEARCH_END = re.compile(r"\s[-|–—]\s|[|–—\n]")
 _SIGNED = frozenset(

@@ -33,13 +33,17 @@ _PHONE_TRUNK = re.compile(
 _PHONE_BARE0 = re.compile(r"(?<![\w.,:/+#-])0[1-9]\d{7,9}(?![\w]|[.,:-]\d)")
 _PHONE_BARE = re.compile(r"(?<![\w.,:/+#=-])(?:1?[2-9]\d{2}[2-9]\d{6}|1[3-9]\d{9})(?![\w]|[.,:-]\d)")
 _PHONE_WORD = re.compile(
-    r"(?<![^\W_])(?:phone|telephone|telefon\w{0,8}|teléfono|téléphone|telefono|tel|mobile?|mobil\w{0,8}|cell(?:phone|ular)?|celular|móvil|"
-    r"portable|cellulare|handy\w{0,8}|fax|call|ring|rufnummer|whatsapp|sms|text|viber|signal|msisdn|gsm|hotline|dial|contact|telefone|"
-    r"phone-?number|anruf|appeler|llamar|ligue)(?:[ _-]?(?:no|nr|number|nummer|número|me|us|now|at|on|to|is|a|at:))*[\s.:=/_#-]{0,4}"
+    r"(?<![^\W_])(?:phone|telephone|telefon\w{0,8}|teléfono|téléphone|telefono|tel|mobile?|mobil\w{0,8}"
+    r"|cell(?:phone|ular)?|celular|móvil|"
+    r"portable|cellulare|handy\w{0,8}|fax|call|ring|rufnummer|whatsapp|sms|text|viber|signal|msisdn|gsm|hotline"
+    r"|dial|contact|telefone|"
+    r"phone-?number|anruf|appeler|llamar|ligue)(?:[ _-]?(?:no|nr|number|nummer|número|me|us|now|at|on|to|is|a"
+    r"|at:))*[\s.:=/_#-]{0,4}"
     r"(\(?\+?[\d(](?:[ ().\-/_]{0,3}\d){5,14})(?!\d)",
 )
 _NO_PHONE = re.compile(
-    r"(?:order|item|article|art|sku|isbn|ean|upc|gtin|asin|ref|reference|ticket|invoice|case|serial|part|model|no|nr|nummer|number|"
+    r"(?:order|item|article|art|sku|isbn|ean|upc|gtin|asin|ref|reference|ticket|invoice|case|serial|part|model|no"
+    r"|nr|nummer|number|"
     r"bestellung|rechnung|artikel|commande|pedido|issue|bug|rfc|product|id|build|version|lot|batch|doi|issn|pmid|"
     r"#|№|\$|€|£)[\s.:#=-]{0,3}\Z",
 )

@@ -12,26 +12,34 @@ __all__ = ["announced", "find", "streets", "three_words"]
 
 _I = re.IGNORECASE
 _MONTH = (
-    r"(?:jan|feb|m[aä]r|apr|ma[iyj]|jun|jul|aug|ago|sep|o[ck]t|nov|de[czs]|janv|f[eé]v|mars|avr|juin|juil|ao[uû]t|ene|abr|gen|mag|giu|lug|set|ott|dic)"
+    r"(?:jan|feb|m[aä]r|apr|ma[iyj]|jun|jul|aug|ago|sep|o[ck]t|nov|de[czs]|janv|f[eé]v|mars|avr|juin|juil|ao[uû]t"
+    r"|ene|abr|gen|mag|giu|lug|set|ott|dic)"
     r"[^\W\d_]{0,7}\.?"
 )
 _DATE = (
     rf"(?:\d{{4}}[-./ _]\d{{1,2}}[-./ _]\d{{1,2}}|\d{{1,2}}[-./ _]\d{{1,2}}[-./ _]\d{{2,4}}|\d{{8}}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er)?[ _-](?:de |of )?{_MONTH}[ _,-]{{0,2}}(?:de )?\d{{4}}|{_MONTH}[ _-]\d{{1,2}}(?:st|nd|rd|th)?,?[ _-]\d{{4}})"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er)?[ _-](?:de |of )?{_MONTH}[ _,-]{{0,2}}(?:de )?\d{{4}}|{_MONTH}[ "
+    rf"_-]\d{{1,2}}(?:st|nd|rd|th)?,?[ _-]\d{{4}})"
 )
 _BIRTH = re.compile(
-    r"(?<![^\W_])(?:born|birth ?(?:day|date)?|d\.?o\.?b\.?|date[ _-]?of[ _-]?birth|bday|geb\.?|geboren|geburts(?:tag|datum)|"
-    r"née?|naissance|nacid[oa]|nacimiento|cumplea[nñ]os|nat[oa]|nascita|nascid[oa]|nascimento|geboortedatum|urodzon[ya]|"
-    r"urodzenia|född|født|syntynyt)(?:[\s:=(_*–/-]{1,4}(?:on|am|the|le|el|il|em|op|den|dnia|is|was|date|de|del|di|datum|at)?){1,3}?[\s:=(_*–/-]{0,3}"
+    r"(?<![^\W_])(?:born|birth ?(?:day|date)?|d\.?o\.?b\.?|date[ _-]?of[ _-]?birth|bday|geb\.?|geboren"
+    r"|geburts(?:tag|datum)|"
+    r"née?|naissance|nacid[oa]|nacimiento|cumplea[nñ]os|nat[oa]|nascita|nascid[oa]|nascimento|geboortedatum"
+    r"|urodzon[ya]|"
+    r"urodzenia|född|født|syntynyt)(?:[\s:=(_*–/-]{1,4}(?:on|am|the|le|el|il|em|op|den|dnia|is|was|date|de|del|di"
+    r"|datum|at)?){1,3}?[\s:=(_*–/-]{0,3}"
     rf"({_DATE})(?!\d)",
 )
 _NUM_WORD = r"\d{1,5}[A-Za-z]?"
 _NAME_WORD = r"[^\W\d_][\w'’.]{0,30}"
 _STREET_EN = re.compile(
-    rf"(?<![\w.,-])(?:(?:apt|apartment|unit|flat|suite)[ .#]{{1,2}}\w{{1,5}},? )?{_NUM_WORD}(?:[-/]\d{{1,4}})? (?:[nsew]\.? |north |south |east |west )?"
+    rf"(?<![\w.,-])(?:(?:apt|apartment|unit|flat|suite)[ .#]{{1,2}}\w{{1,5}},? )?{_NUM_WORD}(?:[-/]\d{{1,4}})? "
+    rf"(?:[nsew]\.? |north |south |east |west )?"
     rf"((?:(?:{_NAME_WORD}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}?)"
-    r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq|way|terrace|crescent|close|"
-    r"parkway|pkwy|circle|cir|highway|hwy|gardens|grove|mews|row|hill|walk|alley|quay|wharf|loop|trail|pike|plaza)\b\.?"
+    r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq|way|terrace"
+    r"|crescent|close|"
+    r"parkway|pkwy|circle|cir|highway|hwy|gardens|grove|mews|row|hill|walk|alley|quay|wharf|loop|trail|pike"
+    r"|plaza)\b\.?"
     r"(?:,? (?:apt|apartment|unit|suite|ste|flat|floor|#)\.? ?#?\w{1,6})?"
     r"(?:,? [^\W\d_][\w .]{1,30}?,? [a-z]{2} \d{5}(?:-\d{4})?)?"
     r"(?! (?!in |apt|unit|flat|suite|and |near |at |is )[^\W\d_])",
@@ -59,33 +67,44 @@ _VIAS = words(
 )
 # The end of the street's word, then the number: what stands before is read backwards from there.
 _STREET_END = re.compile(
-    r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade|dijk|singel|gatan|vägen|gränd|torget|"
-    r"gade|vej|katu)((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: ?[a-z])?(?![\w%])(?:[-/]\d{1,4})?"
+    r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade"
+    r"|dijk|singel|gatan|vägen|gränd|torget|"
+    r"gade|vej|katu)((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: "
+    r"?[a-z])?(?![\w%])(?:[-/]\d{1,4})?"
     r"(?:,? (?:[a-z]-)?\d{4,5} [^\W\d_][\w.-]{2,30})?"
 )
 _STREET_HEAD = re.compile(r"(?:[^\W\d_][\w.]{1,20} ){0,2}[\w-]{0,40}\Z")
 _STREET_ROMANCE = re.compile(
-    r"(?<![\w.])(?:\d{1,4}(?: ?(?:bis|ter|quater))?,? (?:rue|avenue|av\.|boulevard|bd|bld|place|chemin|impasse|all[ée]e|quai|cours|route|faubourg|square|"
-    rf"passage) (?:(?:de|du|des|la|le|les|l|d)[ '’]){{0,3}}{_NAME_WORD}(?:[ -]{_NAME_WORD}){{0,3}}(?:,? \d{{5}} {_NAME_WORD})?"
-    r"|(?:calle|c/|avenida|avda\.?|plaza|paseo|camino|carrer|ronda|viale|piazza|piazzale|corso|vicolo|largo|rua|travessa|praça|alameda|estrada|rodovia|"
-    rf"ulica|ul\.|aleja|al\.|os\.|улица|ул\.|via) ?(?:{_NAME_WORD} ){{0,4}}{_NAME_WORD},? (?:n[º°o.]{{0,2}} ?|д\.? ?)?\d{{1,4}}"
+    r"(?<![\w.])(?:\d{1,4}(?: ?(?:bis|ter|quater))?,? (?:rue|avenue|av\.|boulevard|bd|bld|place|chemin|impasse"
+    r"|all[ée]e|quai|cours|route|faubourg|square|"
+    rf"passage) (?:(?:de|du|des|la|le|les|l|d)[ '’]){{0,3}}{_NAME_WORD}(?:[ -]{_NAME_WORD}){{0,3}}(?:,? \d{{5}} "
+    rf"{_NAME_WORD})?"
+    r"|(?:calle|c/|avenida|avda\.?|plaza|paseo|camino|carrer|ronda|viale|piazza|piazzale|corso|vicolo|largo|rua"
+    r"|travessa|praça|alameda|estrada|rodovia|"
+    rf"ulica|ul\.|aleja|al\.|os\.|улица|ул\.|via) ?(?:{_NAME_WORD} ){{0,4}}{_NAME_WORD},? (?:n[º°o.]{{0,2}} ?|д\.? "
+    rf"?)?\d{{1,4}}"
     r"(?:[a-z]|/\d{1,3})?(?!\w))"
 )
 _POSTCODE = re.compile(
-    r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y]) \d[ABD-HJLNP-UW-Z]{2}"
+    r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y]) "
+    r"\d[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d"
-    r"|(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?)(?![A-Za-z0-9])"
+    r"|(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]"
+    r"|W[AIVY]) \d{5}(?:-\d{4})?)(?![A-Za-z0-9])"
 )
 _PO_BOX = re.compile(
-    r"(?<!\w)(?:p\.? ?o\.? ?box|postfach|bo[iî]te postale|apartado(?: de correos)?|casella postale|caixa postal|postbus)[ :#]{1,2}\d{1,7}",
+    r"(?<!\w)(?:p\.? ?o\.? ?box|postfach|bo[iî]te postale|apartado(?: de correos)?|casella postale|caixa postal"
+    r"|postbus)[ :#]{1,2}\d{1,7}",
 )
 _DECIMAL = r"[-+]?\d{1,3}\.\d{3,}"
 _COORDINATES = re.compile(
-    rf"(?<![\w.+-])(?:geo:|@|ll=|q=|loc:)?({_DECIMAL})°?\s?[NS]?\s?[,;/_ |]\s{{0,2}}({_DECIMAL})°?\s?[EW]?(?![\w.]\d|\d)",
+    rf"(?<![\w.+-])(?:geo:|@|ll=|q=|loc:)?({_DECIMAL})°?\s?[NS]?\s?[,;/_ "
+    rf"|]\s{{0,2}}({_DECIMAL})°?\s?[EW]?(?![\w.]\d|\d)",
     _I,
 )
 _DEGREES = re.compile(
-    r"(?:[NSEWO] ?)?(?<![\w.])\d{1,3}(?:\.\d+)? ?(?:°|º|deg)(?: ?\d{1,2}(?:\.\d+)? ?['′’m](?: ?\d{1,2}(?:\.\d+)? ?(?:\"|″|''|”|s))?)? ?[NSEWO](?!\w)"
+    r"(?:[NSEWO] ?)?(?<![\w.])\d{1,3}(?:\.\d+)? ?(?:°|º|deg)(?: ?\d{1,2}(?:\.\d+)? ?['′’m](?: ?\d{1,2}(?:\.\d+)? "
+    r"?(?:\"|″|''|”|s))?)? ?[NSEWO](?!\w)"
     r"|(?<!\w)[NS] ?\d{1,2}\.\d{2,},? ?[EW] ?\d{1,3}\.\d{2,}",
     _I,
 )
@@ -97,7 +116,7 @@ _PLUS_CODE = re.compile(
 )
 _THREE_WORDS = re.compile(r"(?<![\w/:])///[^\W\d_]{3,}\.[^\W\d_]{3,}\.[^\W\d_]{3,}")
 _NS = re.compile(r"[NSns] ?\d{1,2}\.\d")
-_LATITUDES = frozenset("lat latitude lon lng long longitude".split())
+_LATITUDES = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
 _BOXES = words("box pobox postfach boite boîte apartado casella caixa postbus")
 
 

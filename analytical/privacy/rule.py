@@ -29,7 +29,7 @@ class Rule:
         remember: whether the answer depends on the value alone.
     """
 
-    __slots__ = ("_changed", "_key", "apply", "name", "remember", "same", "says")
+    __slots__ = ("_changed", "_keyed", "apply", "name", "remember", "same", "says")
 
     def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
         self.name = name
@@ -38,7 +38,7 @@ class Rule:
         self.remember = remember
         self.same: set[Any] = set()
         self._changed: dict[bytes, Any] = {}
-        self._key = b""
+        self._keyed: blake2b | None = None
 
     def __call__(self, value: Any) -> Any:
         if type(value) is not str:
@@ -49,10 +49,12 @@ class Rule:
             return self.apply(value)
         if value in self.same:
             return value
-        key = self._key
-        if not key:
-            key = self._key = urandom(32)
-        digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
+        keyed = self._keyed
+        if keyed is None:
+            keyed = self._keyed = blake2b(digest_size=16, key=urandom(32))
+        hashed = keyed.copy()
+        hashed.update(value.encode("utf-8", "surrogatepass"))
+        digest = hashed.digest()
         try:
             return self._changed[digest]
         except KeyError:

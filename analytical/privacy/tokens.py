@@ -24,22 +24,31 @@ _PREFIXED = re.compile(
     r"|xox[abeoprs]-[\w-]{8,}+|xapp-[\w-]{8,}+|AIza[\w-]{20,}+|ya29\.[\w-]{10,}+|1//0[\w-]{20,}+|GOCSPX-[\w-]{16,}+"
     r"|[0-9]{6,}+-[a-z0-9]{20,}\.apps\.googleusercontent\.com"
     r"|sk-(?:ant-|proj-|or-|svcacct-|lf-)?[\w-]{16,}+|SG\.[\w-]{10,}+\.[\w-]{10,}+|key-[0-9a-f]{20,}+|npm_\w{20,}+"
-    r"|pypi-[\w-]{20,}+|do[opr]_v1_\w{16,}+|hf_\w{16,}+|shp(?:at|ss|ca|pa)_\w{16,}+|sq0[a-z]{3}-[\w-]{16,}+|EAA[A-Za-z0-9]{20,}+"
-    r"|lin_api_\w{16,}+|fig[dou]_[\w-]{16,}+|dckr_pat_[\w-]{10,}+|hv[sb]\.[\w-]{16,}+|ATATT3[\w=-]{16,}+|NRAK-\w{16,}+"
-    r"|PMAK-[\w-]{16,}+|rubygems_\w{16,}+|sntry[su]_[\w=+/-]{16,}+|ntn_\w{16,}+|ph[cxrs]_\w{16,}+|pat-(?:na|eu)\d-[\w-]{16,}+"
-    r"|[rs]k_[a-z]+_\w{16,}+|(?:AC|SK)[0-9a-f]{32}|dapi[0-9a-f]{32}|glsa_\w{20,}+|gsk_\w{20,}+|r8_\w{20,}+|pplx-\w{20,}+"
-    r"|xkeysib-[\w-]{16,}+|re_\w{16,}+|AGE-SECRET-KEY-1\w{20,}+|\$2[abxy]\$\d\d\$[\w./]{20,}+|\$argon2\w+\$[\w$=,+/]{20,}+"
+    r"|pypi-[\w-]{20,}+|do[opr]_v1_\w{16,}+|hf_\w{16,}+|shp(?:at|ss|ca|pa)_\w{16,}+|sq0[a-z]{3}-[\w-]{16,}+"
+    r"|EAA[A-Za-z0-9]{20,}+"
+    r"|lin_api_\w{16,}+|fig[dou]_[\w-]{16,}+|dckr_pat_[\w-]{10,}+|hv[sb]\.[\w-]{16,}+|ATATT3[\w=-]{16,}+"
+    r"|NRAK-\w{16,}+"
+    r"|PMAK-[\w-]{16,}+|rubygems_\w{16,}+|sntry[su]_[\w=+/-]{16,}+|ntn_\w{16,}+|ph[cxrs]_\w{16,}+|pat-(?:na"
+    r"|eu)\d-[\w-]{16,}+"
+    r"|[rs]k_[a-z]+_\w{16,}+|(?:AC|SK)[0-9a-f]{32}|dapi[0-9a-f]{32}|glsa_\w{20,}+|gsk_\w{20,}+|r8_\w{20,}+"
+    r"|pplx-\w{20,}+"
+    r"|xkeysib-[\w-]{16,}+|re_\w{16,}+|AGE-SECRET-KEY-1\w{20,}+|\$2[abxy]\$\d\d\$[\w./]{20,}+"
+    r"|\$argon2\w+\$[\w$=,+/]{20,}+"
     r"|\d{8,10}:[\w-]{35}|[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}+|T[A-Z0-9]{8,10}/B[A-Z0-9]{8,10}/\w{20,}+"
-    r"|AKC[A-Za-z0-9]{10,}+|LTAI\w{12,}+|AKID\w{13,}+|tk_\w{20,}+|tok_\w{10,}+|sess_\w{10,}+|ory_[a-z]{2}_[\w.-]{16,}+"
+    r"|AKC[A-Za-z0-9]{10,}+|LTAI\w{12,}+|AKID\w{13,}+|tk_\w{20,}+|tok_\w{10,}+|sess_\w{10,}+"
+    r"|ory_[a-z]{2}_[\w.-]{16,}+"
     r"|secret_[A-Za-z0-9]{16,}+|nfp_\w{20,}+|vc[pk]_\w{20,}+|CFPAT-[\w-]{20,}+|m[gs]-[0-9a-f]{32}|oauth_\w{16,}+"
     r")"
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]{3,40}-----(?:[^-]|-(?!----))*+(?:-----END [A-Z ]{3,40}-----)?")
 _BEARER = re.compile(r"(?<!\w)(?:bearer|basic|digest|apikey|token)\s+([\w.~+/-]{12,}+=*)")
 _CARRIED = re.compile(
-    r"(?<![A-Za-z0-9])(passwor[dt]|passwd|pwd|passphrase|pass|secret|token|api[ _-]?key|access[ _-]?(?:key|token)|session[ _-]?id|"
-    r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:verification|security|access|reset|login|auth|confirmation|backup) "
-    r"code|cvv2?|cvc2?|csrf|signature|credentials?|passcode|kennwort|mot de passe|contraseña|senha|hasło|wachtwoord|parola)"
+    r"(?<![A-Za-z0-9])(passwor[dt]|passwd|pwd|passphrase|pass|secret|token|api[ _-]?key|access[ _-]?(?:key|token)"
+    r"|session[ _-]?id|"
+    r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:verification|security|access|reset|login|auth"
+    r"|confirmation|backup) "
+    r"code|cvv2?|cvc2?|csrf|signature|credentials?|passcode|kennwort|mot de passe|contraseña|senha|hasło|wachtwoord"
+    r"|parola)"
     r"[\"']?\s{0,2}(?:[:=]|\bis\b|\bist\b|\best\b|\bes\b)\s{0,2}[\"']?([^\s\"'&;,<>]{3,}+)",
 )
 _CARRIERS = words(
@@ -47,7 +56,7 @@ _CARRIERS = words(
     "verification security reset login auth confirmation backup cvv cvc csrf signature credential credentials "
     "passcode kennwort mot contraseña senha hasło wachtwoord parola"
 )
-_BEARERS = frozenset("bearer basic digest apikey token".split())
+_BEARERS = frozenset(["bearer", "basic", "digest", "apikey", "token"])
 _PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{1,40}+)=([^\s&;#\"'<>]++)")
 _HEX = re.compile(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
 _UUID = re.compile(

@@ -1,7 +1,8 @@
 """Addresses of pages: what a report needs of them, and nothing that names a person or opens a door.
 
-Userinfo, fragment, matrix parameters and every query parameter outside an allow-list go. A path segment that is or holds
-an identifier becomes a word with a colon (``:email``, ``:token``); under ``strict`` record ids, handles and user names
+Userinfo, fragment, matrix parameters and every query parameter outside an allow-list go. A path segment that is or
+holds an identifier
+becomes a word with a colon (``:email``, ``:token``); under ``strict`` record ids, handles and user names
 become ``:id``. Plain numbers and slugs are never rewritten: that would merge ``/products/1`` and ``/products/2``.
 """
 
@@ -14,7 +15,7 @@ from .words import DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_name
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
 
-#: The campaign parameters of https://support.google.com/analytics/answer/10917952; ``utm_term`` holds what was searched.
+#: The parameters of https://support.google.com/analytics/answer/10917952; ``utm_term`` holds what was searched.
 QUERY_ALLOW = words(
     "utm_source utm_medium utm_campaign utm_content utm_id utm_source_platform utm_creative_format utm_marketing_tactic"
 )
@@ -33,10 +34,12 @@ _MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
 _PLAIN = re.compile(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
 # A slug with a few short numbers in it: too few digits for anything that is told by its digits.
 _SLUG = re.compile(
-    r"(?=(?:[^0-9]*[0-9]){1,6}[^0-9]*\Z)[A-Za-z0-9]{1,24}(?:[-_][A-Za-z0-9]{1,24}){0,16}(?:\.(?:html?|php|aspx?|jsp))?"
+    r"(?=(?:[^0-9]*[0-9]){1,6}[^0-9]*\Z)[A-Za-z0-9]{1,24}(?:[-_][A-Za-z0-9]{1,24}){0,16}(?:\.(?:html?|php|aspx?"
+    r"|jsp))?"
 )
 _STREETS = re.compile(
-    r"(?:str(?:a(?:ss|ß)e)?|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade|dijk|singel|gatan|gade|vej|katu)[-_]\d",
+    r"(?:str(?:a(?:ss|ß)e)?|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade|dijk"
+    r"|singel|gatan|gade|vej|katu)[-_]\d",
     re.IGNORECASE,
 )
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]+")
@@ -50,9 +53,12 @@ _CONTEXT = words(
     "dashboard inbox settings photos timeline results calendar messages"
 )
 _PLACES = words(
-    "street st avenue ave road rd boulevard blvd lane ln drive dr court ct place pl square sq way terrace crescent close parkway pkwy circle "
-    "highway hwy gardens grove mews row hill walk alley quay wharf loop trail pike plaza rue chemin impasse allee quai cours route calle "
-    "avenida plaza paseo camino carrer viale piazza corso rua travessa ulica ul via box postfach born birthday dob geboren nato nacido ne nee "
+    "street st avenue ave road rd boulevard blvd lane ln drive dr court ct place pl square sq way terrace crescent "
+    "close parkway pkwy circle "
+    "highway hwy gardens grove mews row hill walk alley quay wharf loop trail pike plaza rue chemin impasse allee "
+    "quai cours route calle "
+    "avenida plaza paseo camino carrer viale piazza corso rua travessa ulica ul via box postfach born birthday dob "
+    "geboren nato nacido ne nee "
     "phone tel telefon mobile mobil call fax sms whatsapp handy ip card passport ssn id iban"
 )
 _COMMIT = words(
@@ -101,7 +107,8 @@ _LAT = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
 _COOKIELESS = re.compile(r"\((?:[A-Z]\([\w-]+\))+\)")
 _CODE_LIKE = re.compile(r"[A-Za-z0-9]{6,}")
 _RECIPIENT_VALUE = re.compile(
-    r"(?<![^\W_])(?:recipient|subscriber|subs?|user|contact|customer|member|rcpt|uid|cid|client|lead|person|patient|r)[-_ .:]?(?:id[-_ .:]?)?\d{2,}(?!\d)",
+    r"(?<![^\W_])(?:recipient|subscriber|subs?|user|contact|customer|member|rcpt|uid|cid|client|lead|person|patient"
+    r"|r)[-_ .:]?(?:id[-_ .:]?)?\d{2,}(?!\d)",
     re.IGNORECASE,
 )
 _SAFE = "/:@!$&'()*+,=-._~%<>{}^|"
@@ -348,9 +355,8 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
     """Judge a segment by the one before it."""
     digits = sum(character.isdigit() for character in text)
     plain = text.lower()
-    if before in _CREDENTIAL and plain not in RESERVED:
-        if _credential(text, digits, before):
-            return "token"
+    if before in _CREDENTIAL and plain not in RESERVED and _credential(text, digits, before):
+        return "token"
     if before in _CONTACT and digits >= 7 and before not in PEOPLE and digits * 2 > len(text):
         return "phone"
     if before in _LAT and _DECIMAL.fullmatch(text):
@@ -359,14 +365,20 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
         parts = re.split(r"[-._ +]", fold(text))
         if before not in ("name", "names", "login") or any(part in first_names() for part in parts):
             return "name"
-    if digits and before not in PEOPLE and before not in _CREDENTIAL and denied_key(before):
-        if digits >= 4 or _DECIMAL.fullmatch(text):
-            return "id-number"
+    announced = digits and before not in PEOPLE and before not in _CREDENTIAL and denied_key(before)
+    if announced and (digits >= 4 or _DECIMAL.fullmatch(text)):
+        return "id-number"
     if before in PEOPLE and plain not in RESERVED and any(character.isalpha() for character in text):
         parts = re.split(r"[-._ +]", fold(text))
         known = any(part in first_names() for part in parts)
+        pair = len(parts) == 2 and before not in ("in", "by", "home") and (RESERVED | NOT_NAMES).isdisjoint(parts)
         if strict and (
-            before not in DOUBTFUL or known or (digits and digits < len(text)) or "." in text.strip(".") or "_" in text
+            before not in DOUBTFUL
+            or known
+            or pair
+            or (digits and digits < len(text))
+            or "." in text.strip(".")
+            or "_" in text
         ):
             return "id" if not _PAGE.search(plain) else None
         if not strict and known and len(parts) > 1 and all(part.isalpha() for part in parts):
