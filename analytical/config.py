@@ -15,7 +15,7 @@ from .errors import ConfigurationError, UnknownName, did_you_mean
 from .models import Provider
 from .registry import PROVIDERS
 
-__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset"]
+__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset", "settings"]
 
 #: The environment variable that configures the provider named ``default``.
 VARIABLE = "ANALYTICAL_URL"
@@ -64,8 +64,13 @@ def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
             _made.pop(name, None)
 
 
-def get(name: str = "default") -> Provider:
+def get(name: str = "default", **unless: Any) -> Provider:
     """Return the provider of a name, made on first use and kept.
+
+    Args:
+        name: as it was configured.
+        unless: keywords of :class:`~analytical.Provider` for what the configuration leaves open; they count on first
+            use. A web integration chooses ``delivery="background", privacy="strict"`` this way.
 
     Raises:
         UnknownName: a ``ValueError``: the name was never configured; names the nearest, and what to type.
@@ -73,19 +78,36 @@ def get(name: str = "default") -> Provider:
     with _lock:
         if name in _made:
             return _made[name]
-        settings = _settings.get(name)
-        if settings is None and name == "default" and os.environ.get(VARIABLE):
-            settings = _url_settings(os.environ[VARIABLE])
-        if settings is None:
-            known = sorted(_settings)
-            listed = f"Configured: {', '.join(known)}." if known else "Nothing is configured."
-            raise UnknownName(
-                f'no provider is named "{name}".{did_you_mean(name, known)} {listed} '
-                f'Call analytical.configure({{"{name}": {{"provider": "matomo", "id": 1, …}}}})'
-                + (f" or set {VARIABLE}=matomo://TOKEN@stats.example.com/1" if name == "default" else "")
-            )
-        _made[name] = provider = _make(settings, to=name)
+        given = _named(name)
+        if given.get("asynchronously"):
+            unless.pop("delivery", None)
+        _made[name] = provider = _make(given, to=name, **unless)
         return provider
+
+
+def settings(name: str = "default") -> dict[str, Any]:
+    """Return a copy of what a name was configured with; secrets as they were given.
+
+    Raises:
+        UnknownName: as :func:`get`.
+    """
+    with _lock:
+        return _named(name)
+
+
+def _named(name: str) -> dict[str, Any]:
+    found = _settings.get(name)
+    if found is None and name == "default" and os.environ.get(VARIABLE):
+        found = _url_settings(os.environ[VARIABLE])
+    if found is None:
+        known = sorted(_settings)
+        listed = f"Configured: {', '.join(known)}." if known else "Nothing is configured."
+        raise UnknownName(
+            f'no provider is named "{name}".{did_you_mean(name, known)} {listed} '
+            f'Call analytical.configure({{"{name}": {{"provider": "matomo", "id": 1, …}}}})'
+            + (f" or set {VARIABLE}=matomo://TOKEN@stats.example.com/1" if name == "default" else "")
+        )
+    return dict(found)
 
 
 def names() -> list[str]:
