@@ -267,3 +267,21 @@ def test_a_line_that_is_no_job_gives_the_old_crontab_back(
     shown = capsys.readouterr()
     assert shown.out == "@daily other\n"
     assert "line 1" in shown.err
+
+
+# --- old names --------------------------------------------------------------------------------------------------------
+
+
+def test_every_old_name_leads_somewhere() -> None:
+    import importlib
+
+    from analytical.compat.ppcollector import install_aliases
+    from analytical.compat.ppcollector.aliases import _MODULES
+
+    install_aliases()
+    for name, targets in _MODULES.items():
+        module = importlib.import_module(name)
+        for attribute in targets:
+            assert getattr(module, attribute) is not None, f"{name}.{attribute}"
+        with pytest.raises(AttributeError, match="no_such_name"):
+            getattr(module, "no_such_name")  # noqa: B009  an attribute that no type has

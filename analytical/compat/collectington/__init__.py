@@ -82,6 +82,10 @@ def _serve(name: str, path: str, logger: Any, started: Callable[[int, threading.
     port = port_of(config, name)
     logger.info("Setting up HTTP Server - PORT: %s", port)
     server, thread = start_http_server(port)
+    logger.info(
+        "Differs from Collectington on purpose: an answer is observed once, a failure keeps the last values and sets "
+        "analytical_up to 0, a total that went down was reset, and no value is no sample"
+    )
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -68,6 +68,9 @@ _MODULES: dict[str, dict[str, str]] = {
     "performanceplatform.collector.ga.realtime": {"main": "ga:realtime_main"},
     "performanceplatform.collector.ga.trending": {"main": "ga:trending_main"},
     "performanceplatform.collector.gcloud": {"main": "gcloud:main"},
+    "performanceplatform.collector.logging_setup": {
+        "extra_fields_from_exception": "logs:extra_fields_from_exception",
+    },
     "performanceplatform.collector.main": {"main": ":main"},
     "performanceplatform.collector.pingdom": {
         "main": "pingdom:main",

@@ -13,7 +13,7 @@ from typing import Any
 from ...http import mask
 from .errors import CollectorError
 
-__all__ = ["logging_to", "secrets_of"]
+__all__ = ["extra_fields_from_exception", "logging_to", "secrets_of"]
 
 _SENSITIVE = ("token", "password", "secret", "key", "auth")
 _SHORTEST = 3
@@ -76,12 +76,22 @@ def secrets_of(*files: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
+def extra_fields_from_exception(exception: BaseException) -> dict[str, str]:
+    """Return what collectors give as ``extra=`` when they log an exception."""
+    return {"exception_class": type(exception).__name__, "exception_message": str(exception)}
+
+
 def _gather(values: Mapping[str, Any], found: set[str]) -> None:
     for name, value in values.items():
         if isinstance(value, Mapping):
             _gather(value, found)
-        elif isinstance(value, str) and len(value) >= _SHORTEST and any(word in name.lower() for word in _SENSITIVE):
+        elif isinstance(value, str) and len(value) >= _SHORTEST and _sounds_secret(name.lower()):
             found.add(value)
+
+
+def _sounds_secret(name: str) -> bool:
+    # "keymetrics_url" is an address, not a key.
+    return any(word in name for word in _SENSITIVE) and not name.endswith("url")
 
 
 def _level(name: str) -> int:
