@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -31,7 +32,12 @@ RESERVED = ("_id", "_timestamp", "timeSpan")
 #: How many records of one period are held in memory; more wait in a temporary file.
 HELD = 10_000
 
+#: Records written to that file at once.
+_LINES = 2_000
+
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+_decode_lines = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -114,43 +120,76 @@ class Shape:
         Raises:
             SourceError: a metric or dimension that was asked for stands in no row, or a metric is no number.
         """
+        if self.by is not None and self.metrics is not None:
+            yield from self._declared(rows, period)
+            return
         timestamp, span = period.timestamp, period.span
         by, metrics = self.by, self.metrics
-        constants = list(self.constants.items())
-        by_items = None if by is None else list(by.items())
-        metric_items = None if metrics is None else list(metrics.items())
         seen: set[str] = set()
         wanted = {*(by or ()), *(metrics or ())}
+        first: Row | None = None
+        for row in rows:
+            first = row if first is None else first
+            seen.update(wanted.intersection(row))
+            when = _when(row["_timestamp"], period) if "_timestamp" in row else timestamp
+            dims: dict[str, str | None] = dict(self.constants)
+            numbers: dict[str, float | None] = {}
+            for native, ours in (by or {}).items():
+                dims[ours] = _text(row.get(native), ours)
+            for native, ours in (metrics or {}).items():
+                numbers[ours] = _number(row.get(native), ours)
+            self._guess(row, dims, numbers, by, metrics)
+            record: Record = {"_id": record_id(when, span, dims), "_timestamp": when, "timeSpan": span}
+            record.update(dims)
+            record.update(numbers)
+            yield record
+        self._refuse_strangers(first, wanted - seen)
+
+    def _declared(self, rows: Iterable[Row], period: Period) -> Iterator[Record]:
+        """Do the same where all columns are known beforehand: what a million rows go through, so it is kept short."""
+        timestamp, span = period.timestamp, period.span
+        order = sorted(self.dimension_names)
+        # What the id is a digest of, with a place for each dimension: see record_id().
+        template: list[str | None] = [timestamp, span]
+        for name in order:
+            template += (name, self.constants.get(name))
+        by = [(native, ours, 3 + 2 * order.index(ours)) for native, ours in (self.by or {}).items()]
+        metrics = list((self.metrics or {}).items())
+        base: Record = {"_id": "", "_timestamp": timestamp, "timeSpan": span, **self.constants}
+        wanted = {*(self.by or ()), *(self.metrics or ())}
+        seen: set[str] = set()
         first: Row | None = None
         for row in rows:
             if first is None:
                 first = row
             if len(seen) < len(wanted):
                 seen.update(wanted.intersection(row))
-            when = timestamp
+            record = base.copy()
+            parts = template.copy()
             if "_timestamp" in row:
-                when = _when(row["_timestamp"], period)
-            dims: dict[str, str | None] = dict(constants)
-            numbers: dict[str, float | None] = {}
-            if by_items is not None:
-                for native, ours in by_items:
-                    dims[ours] = _text(row.get(native), ours)
-            if metric_items is not None:
-                for native, ours in metric_items:
-                    value = row.get(native)
-                    # int and float are what nearly every row holds; type() keeps bool out.
-                    numbers[ours] = value if type(value) is int and -_BIG < value < _BIG else _number(value, ours)
-            if by_items is None or metric_items is None:
-                self._guess(row, dims, numbers, by, metrics)
-            record: Record = {"_id": record_id(when, span, dims), "_timestamp": when, "timeSpan": span}
-            record.update(dims)
-            record.update(numbers)
+                record["_timestamp"] = parts[0] = _when(row["_timestamp"], period)
+            get = row.get
+            for native, ours, place in by:
+                value = get(native)
+                if type(value) is not str or not value.isascii() or "\x00" in value:
+                    value = _text(value, ours)
+                record[ours] = parts[place] = value
+            for native, ours in metrics:
+                number = get(native)
+                # Plain numbers are what nearly every row holds; type() keeps bool out.
+                if type(number) is not int or not -_BIG < number < _BIG:
+                    number = _number(number, ours)
+                record[ours] = number
+            record["_id"] = blake2b(_encode(parts), digest_size=16).hexdigest()
             yield record
-        if first is not None and len(seen) < len(wanted):
-            missing = sorted(wanted - seen)
+        self._refuse_strangers(first, wanted - seen)
+
+    @staticmethod
+    def _refuse_strangers(first: Row | None, missing: set[str]) -> None:
+        if first is not None and missing:
             have = sorted(str(key) for key in first)
             raise SourceError(
-                f"no row has {', '.join(repr(name) for name in missing)}.{did_you_mean(missing[0], have)} "
+                f"no row has {', '.join(repr(name) for name in sorted(missing))}.{did_you_mean(min(missing), have)} "
                 f"Rows have: {', '.join(have)[:600]}"
             )
 
@@ -196,31 +235,28 @@ class Batch:
         self._held: list[Record] = []
         self._file: Any = None
         self._count = 0
+        source = iter(records)
         try:
-            for record in records:
-                self._count += 1
+            self._held = list(islice(source, held))
+            self._count = len(self._held)
+            while chunk := list(islice(source, _LINES)):
                 if self._file is None:
-                    self._held.append(record)
-                    if self._count > held:
-                        self._spill()
-                else:
-                    self._file.write(_encode(record) + b"\n")
+                    self._file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115 - closed by close()
+                    self._file.write(_encode_lines(self._held))
+                    self._held = []
+                self._file.write(_encode_lines(chunk))
+                self._count += len(chunk)
         except BaseException:
             self.close()
             raise
-
-    def _spill(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115 - closed by close()
-        self._file.writelines(_encode(record) + b"\n" for record in self._held)
-        self._held = []
 
     def __iter__(self) -> Iterator[Record]:
         if self._file is None:
             yield from self._held
             return
         self._file.seek(0)
-        for line in self._file:
-            yield _decode(line)
+        while lines := self._file.readlines(1 << 18):
+            yield from _decode_lines(b"".join(lines))
 
     def __len__(self) -> int:
         return self._count
