@@ -468,7 +468,9 @@ def _requests_replaced() -> bool:
     requests = sys.modules.get("requests")
     if requests is None:
         return False
-    session = requests.Session
+    session = getattr(requests, "Session", None)
+    if session is None:
+        return False  # another thread is importing it this moment; nothing stands in for it yet
     return (
         getattr(session.get_adapter, "__module__", "") != "requests.sessions"
         or getattr(session.request, "__module__", "") != "requests.sessions"
