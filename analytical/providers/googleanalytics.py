@@ -149,7 +149,7 @@ class GoogleAnalytics(Backend):
     validate: bool = option(False, doc="ask the validation server before sending")
 
     name: ClassVar[str] = "googleanalytics"
-    title: ClassVar[str] = "Google Analytics (UA, Measurement Protocol v1)"
+    title: ClassVar[str] = "Google Analytics (UA)"
     docs: ClassVar[str] = "https://developers.google.com/analytics/devguides/collection/protocol/v1/reference"
     fields: ClassVar[Fields] = Fields(
         url="dl",

@@ -25,6 +25,7 @@ ALIASES = {"piwik": "matomo"}
 #: Pages that hold several.
 PAGES = {"rudderstack": "segment", "jitsu": "segment"}
 PERSONAL = ("client_ip", "user_agent", "client_id", "user_id", "session_id", "properties", "value", "consent")
+SHORT = {"client_ip": "address", "user_agent": "browser", "session_id": "session"}
 
 
 def built_in() -> dict[str, type[Backend]]:
@@ -91,7 +92,7 @@ class Matrix(Drawn):
     """What each provider takes, confirms and cannot say."""
 
     def lines(self) -> list[str]:
-        head = ["Provider", "Hits a request", "Confirms", "Counts a repeat once", "May be late", *PERSONAL]
+        head = ["Provider", "Batch", "Confirms", "Dedupes by", "Late by", *PERSONAL]
         rows = [
             [
                 f":doc:`{cls.title} <{PAGES.get(name, name)}>`",
@@ -103,7 +104,7 @@ class Matrix(Drawn):
             ]
             for name, cls in built_in().items()
         ]
-        return table([cell.replace("_", " ") for cell in head], rows)
+        return table([SHORT.get(cell, cell.replace("_", " ")) for cell in head], rows)
 
 
 class Facts(OneProvider):
@@ -173,7 +174,7 @@ class Options(OneProvider):
             if not item.init or item.name in ("id", "endpoint"):
                 continue
             default = "" if item.default in (None, dataclasses.MISSING) else literal(repr(item.default))
-            doc = str(item.metadata.get("doc", ""))
+            doc = str(item.metadata.get("doc", "")).replace("_", r"\_")  # pa_ alone would be a reference
             if item.metadata.get("secret"):
                 doc += "; a secret: may be given as ``env:NAME`` or ``file:PATH``, and is never shown"
             rows.append([literal(item.name + "="), default or "—", doc or "—"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytical.backend import Backend
+from analytical.backend import Backend, Parcel, compact
 from analytical.contracts import NOW, ProviderContract
+from analytical.fields import Fields
 from analytical.hit import Hit
+from analytical.http import Request
 from analytical.providers.ga4 import Ga4
 from analytical.providers.googleanalytics import GoogleAnalytics, GoogleAnalytics4
 from analytical.registry import PROVIDERS
@@ -144,6 +147,41 @@ SUITES = [
 ]
 BACKENDS: dict[str, Backend] = {suite.__name__: suite.backend for suite in SUITES if suite is not ProviderContract}
 JSON = st.one_of(st.text(max_size=20), st.integers(-(2**53), 2**53), st.booleans())
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
+def test_more_than_one_request_holds_is_split(backend: Backend) -> None:
+    suite = ProviderContract()
+    suite.backend = backend  # type: ignore[misc]  # one suite for a table of backends
+    suite.check_limits(8)
+    for count in (min(backend.max_batch, 60) + 1, 130):
+        parcels = suite.encoded(suite.hits(count))
+        assert sorted(i for parcel in parcels for i in parcel.hits) == list(range(count))
+
+
+def test_a_plug_in_without_the_inspectors_half_passes_what_it_can() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Acme(Backend):
+        name = "acme"
+        title = "Acme"
+        docs = "https://acme.example/docs"
+        host = "https://in.acme.example"
+        fields = Fields(url="page", title="heading", name="what")
+
+        def encode(self, hits: Any, *, now: float) -> list[Parcel]:
+            bodies = [compact(self.fields.lower(hit)) for hit in hits]
+            return [Parcel(Request(url=self.address(), body=body), (i,)) for i, body in enumerate(bodies)]
+
+    suite = ProviderContract()
+    suite.backend = Acme(id="x")  # type: ignore[misc]
+    skipped = []
+    for name in dir(ProviderContract):
+        if name.startswith("test_") and name != "test_importing_it_starts_nothing":
+            try:
+                getattr(suite, name)()
+            except pytest.skip.Exception:
+                skipped.append(name)
+    assert len(skipped) == 3
 
 
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS)
