@@ -322,7 +322,7 @@ _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         "monitor",
         re.compile(r"monitor|watchdog|\bping\b|pinger|synthetic|check(?:er|ing|s)?\b|\bprobe|observatory|status"),
     ),
-    ("feed", re.compile(r"\brss|\bfeed|feeds?\b|podcast|\batom\b|aggregat")),
+    ("feed", re.compile(r"\brss|\bfeed|feeds?\b|podcast|\batom[-_ ](?:feed|reader|parser)|aggregat")),
     (
         "bot",
         re.compile(

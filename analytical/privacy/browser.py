@@ -202,23 +202,25 @@ def read_browser(user_agent: str) -> Browser | None:
     edition = rest.find(" (Edition ")
     if edition > 0 and _EDITION.fullmatch(rest, edition + 1):
         rest = rest[:edition]
+    held = system in ("android", "ios")  # apps write what they like behind the web view that holds the page
+    if held and ";" in rest:
+        if _ROBOTIC.search(rest):
+            return None
+        rest = rest.replace(";", " ")
+        closed = False
     for part in rest.split():
         name, slash, number = part.rpartition("/")
         if not slash:
             name, number = part, ""
         token = _TOKENS.get(name)
-        if token is None:
-            # A name that an app adds to its web view. It cannot be told from one that somebody planted.
-            if not _EXTRA.fullmatch(part) or _ROBOTIC.search(part):
+        if token is None or not (token[0].fullmatch(number) if slash else name in _BARE):
+            # A name that an app adds cannot be told from one that somebody planted: nothing of it is read.
+            strange = not _EXTRA.fullmatch(part) if token is None else bool(token[2])
+            if (strange and not held) or _ROBOTIC.search(part):
                 return None
             closed = False
             continue
-        shape, candidate, strength = token
-        if slash:
-            if not shape.fullmatch(number):
-                return None
-        elif name not in _BARE:
-            return None
+        _, candidate, strength = token
         if strength > rank and (candidate, system) not in _FOLDED:
             family, rank = candidate, strength
             major = (
@@ -558,8 +560,11 @@ _PLATFORM: Final = re.compile(
     r"|NetBSD) (?:x86_64|i686|i586|amd64|i386|aarch64|armv7l|armv8l|armv6l|i686 on x86_64|ppc64le"
     r"|riscv64)(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
     r"|(?P<chromeos>X11; CrOS (?:x86_64|aarch64|armv7l|i686) \d{4,5}\.\d{1,3}\.\d{1,3})"
-    r"|(?P<iphone>(?:iPhone|iPod|iPod touch); CPU iPhone OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X)"
-    r"|(?P<ipad>iPad; CPU OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X)"
+    r"|(?P<iphone>(?:iPhone|iPod"
+    r"|iPod touch); (?:U; )?CPU (?:iPhone )?OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X"
+    r"(?:; [a-z]{2}(?:[-_][A-Za-z]{2})?)?)"
+    r"|(?P<ipad>iPad; (?:U; )?CPU (?:iPhone )?OS \d{1,2}(?:_\d{1,2}){1,2} like Mac OS X"
+    r"(?:; [a-z]{2}(?:[-_][A-Za-z]{2})?)?)"
     r"|(?P<foxmobile>Android(?: \d{1,2}(?:\.\d){0,2})?; Mobile; rv:\d{1,3}\.\d{1,2})"
     r"|(?P<foxtablet>Android(?: \d{1,2}(?:\.\d){0,2})?; Tablet; rv:\d{1,3}\.\d{1,2})"
 )
@@ -593,7 +598,9 @@ _INSTAGRAM_LIKE: Final = re.compile(
 #: What robots and tools write and browsers do not.
 _ROBOTIC: Final = re.compile(
     r"https?:|www\.|@|\+|bot\b|bot[/_\-;)]|bots|crawl|spider|scrap|fetch|monitor|scan|headless|lighthouse"
-    r"|preview|probe|check|python|curl|wget|java/|archiv|compatible;",
+    r"|preview|probe|check|python|curl|wget|java/|archiv|compatible;"
+    r"|agent\b|\bptst\b|playwright|selenium|observatory|inspect|synthetic|optimi[sz]|verif|pingdom|abuse"
+    r"|-google\b|favicon",
     re.IGNORECASE,
 )
 
@@ -693,7 +700,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9 ()/.,;:_\-\[\]+]{8,512}")
 _OLD_CODE: Final = re.compile(
     r"\.net|\.net\d\.\d[ce]?|infopath\.\d|slcc\d|rv:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]{2}[-_][a-z]{2}|win(?:32|64"
     r"|9x|95|98)|x(?:11|64|86_64)"
-    r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}"
+    r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}|m[a-z]{3}js"
 )
 _OLD_VERSION: Final = re.compile(
     r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:\.\d{1,6}){0,4}(?:[ab]\d{1,2})?(?:pre)?\+?"
