@@ -29,6 +29,8 @@ COMMANDS = {
     "collect": "Read reports and send them to their sinks.",
     "serve": "Serve reports as a Prometheus endpoint.",
     "check": "Try a reports file without storing anything.",
+    "pp-collector": "Run performanceplatform-collector's query files.",
+    "cton": "Serve Collectington's classes to Prometheus.",
 }
 
 

@@ -20,7 +20,7 @@ class _Lazy(click.Group):
 
     def __init__(self, *, summaries: Mapping[str, str], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._summaries = {name: line for name, line in summaries.items() if find_spec(f"{__package__}.{name}")}
+        self._summaries = {name: line for name, line in summaries.items() if find_spec(_module(name))}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._summaries)
@@ -29,7 +29,7 @@ class _Lazy(click.Group):
         if cmd_name not in self._summaries:
             return None
         try:
-            command: click.Command = import_module(f"{__package__}.{cmd_name}").command
+            command: click.Command = import_module(_module(cmd_name)).command
         except MissingExtra as error:
             raise click.UsageError(str(error)) from None
         return command
@@ -55,6 +55,10 @@ class _Lazy(click.Group):
             raise click.UsageError(_said(error)) from None
         except AnalyticalError as error:
             raise click.ClickException(_said(error)) from None
+
+
+def _module(name: str) -> str:
+    return f"{__package__}.{name.replace('-', '_')}"
 
 
 def _said(error: AnalyticalError) -> str:

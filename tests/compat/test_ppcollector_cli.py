@@ -555,3 +555,13 @@ def test_the_documented_examples_run(query: dict[str, Any], tmp_path: Path) -> N
         found = collect(tmp_path, query, credentials, side.url)
         assert found.code == 0, found.err
         assert side.of("/data")[0].json
+
+
+def test_the_command_is_part_of_analytical_too(tmp_path: Path) -> None:
+    whole = ("-c", "from analytical.cli import main; main()", "pp-collector")
+    with serving() as side:
+        found = weekly(side, QUERY, "--dry-run", directory=tmp_path, command=whole)
+        assert found.code == 0, found.err
+        assert len(found.records) == 4
+        assert run(tmp_path, ["-q", "nowhere.json"], command=whole).code == 1
+        assert run(tmp_path, [], command=whole).code == 2
