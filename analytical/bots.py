@@ -75,7 +75,7 @@ def classify(user_agent: str | None, hints: Mapping[str, str] | None = None) -> 
     if not isinstance(user_agent, str):
         return UNKNOWN
     if len(user_agent) > _LONGEST:
-        user_agent = f"{user_agent[:512]} {user_agent[-127:]}"  # a robot signs at the end
+        user_agent = f"{user_agent[:400]} {user_agent[-111:]}"  # a robot signs at the end
     state = _KEYED.copy()
     state.update(user_agent.encode("utf-8", "surrogatepass"))
     key = state.digest()
@@ -240,7 +240,7 @@ def _declared(text: str, found: str) -> str:
     return ""
 
 
-_LONGEST: Final = 640
+_LONGEST: Final = 512
 _REMEMBERED: Final = 4096
 _KEYED: Final = blake2b(digest_size=16, key=os.urandom(32))  # for this process alone
 _SEEN: dict[bytes, Agent] = {}
@@ -288,7 +288,7 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
         re.compile(
             r"(?<![a-z])bots?(?![a-z])|[a-z]bots?(?=$|[/ ;,)\-_\d.:+])|[-_.]bot|(?<![a-z])robot|crawl|spider"
             r"|(?<!droid )spyder|slurp|scrap[ei]|scrapy|archiver"
-            r"|https?:|\bwww\.|(?<=\w)@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
+            r"|chrome/[\d.]+[a-z]{4}|android 0[;)]|https?:|\bwww\.|(?<=\w)@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
         ),
     ),
     (
