@@ -25,7 +25,8 @@ from .http import NoResponse, Request, Response
 if TYPE_CHECKING:
     from ._leaks import assert_no_leak
     from .collect.contracts import SinkContract, SourceContract
-    from .contracts import ProviderContract, SpoolContract
+    from .contracts import ProviderContract
+    from .spool.contracts import SpoolContract
 
 __all__ = [
     "FakeTransport",
@@ -42,7 +43,7 @@ __all__ = [
 _HOMES = {
     "assert_no_leak": "._leaks",
     "ProviderContract": ".contracts",
-    "SpoolContract": ".contracts",
+    "SpoolContract": ".spool.contracts",
     "SourceContract": ".collect.contracts",
     "SinkContract": ".collect.contracts",
 }

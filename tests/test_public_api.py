@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -63,5 +64,6 @@ def test_the_typed_surface() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--warn-unused-ignores", str(api)],
         capture_output=True, text=True, check=False, cwd=api.parent,
+        env={**os.environ, "MYPYPATH": str(Path(analytical.__file__).parent.parent)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
