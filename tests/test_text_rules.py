@@ -103,7 +103,11 @@ def test_what_names_nobody_stays(title: str) -> None:
 
 
 def test_strict_takes_out_what_is_pseudonymous() -> None:
-    for text in ("by @alice_w yesterday", "order 550e8400-e29b-41d4-a716-446655440000", "Search results for hiv test | Shop"):
+    for text in (
+        "by @alice_w yesterday",
+        "order 550e8400-e29b-41d4-a716-446655440000",
+        "Search results for hiv test | Shop",
+    ):
         assert scrub_text(text) == text
         assert scrub_text(text, strict=True) != text
 
@@ -127,7 +131,10 @@ def test_any_text_is_read_and_settles(text: str, strict: bool) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.from_regex(r"[a-z][a-z0-9._]{0,12}[a-z0-9]@[a-z]{2,10}\.(com|de|org|co\.uk)", fullmatch=True), st.text(max_size=20))
+@given(
+    st.from_regex(r"[a-z][a-z0-9._]{0,12}[a-z0-9]@[a-z]{2,10}\.(com|de|org|co\.uk)", fullmatch=True),
+    st.text(max_size=20),
+)
 def test_no_mail_address_survives_beside_anything(mail: str, around: str) -> None:
     assert mail not in scrub_text(f"{around} {mail} {around}")
 
@@ -136,7 +143,8 @@ def test_no_mail_address_survives_beside_anything(mail: str, around: str) -> Non
 @given(st.integers(10**14, 10**15 - 1))
 def test_a_card_is_told_by_its_check_digit(body: int) -> None:
     total = sum(
-        (d * 2 - 9 if d > 4 else d * 2) if index % 2 == 0 else d for index, d in enumerate(map(int, reversed(f"4{body}"[:15])))
+        (d * 2 - 9 if d > 4 else d * 2) if index % 2 == 0 else d
+        for index, d in enumerate(map(int, reversed(f"4{body}"[:15])))
     )
     number = f"4{body}"[:15] + str(-total % 10)
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
@@ -173,7 +181,12 @@ def test_tokens_are_told_from_words() -> None:
     for token in ("x7Kq9ZpL2mVtR4wBx7Kq9ZpL", "JCwZWiZsfJzkapngnp9pTv", "k3jd9f8s7d6f5g4h3j2k", "qzxkvwjpfgtbhdmqwzrk"):
         assert is_random(token)
         assert token_label(token, strict=False) == "token"
-    for word in ("internationalization", "kraftfahrzeughaftpflichtversicherung", "iPhone15ProMaxCase", "XMLHttpRequestHandler"):
+    for word in (
+        "internationalization",
+        "kraftfahrzeughaftpflichtversicherung",
+        "iPhone15ProMaxCase",
+        "XMLHttpRequestHandler",
+    ):
         assert not is_random(word)
     assert token_label("my-summer-holiday-2024-in-france", strict=True) is None
     assert token_label("550e8400-e29b-41d4-a716-446655440000", strict=False) is None
@@ -193,7 +206,14 @@ def test_keys_that_name_something_personal(key: str, denied: bool) -> None:
 
 
 def test_a_denied_key_loses_the_pair() -> None:
-    given_ = {"plan": "pro", "email": "x", "deep": [{"phone": 1, "n": 2}], "alice@example.com": 1, "price": 9.5, "none": None}
+    given_ = {
+        "plan": "pro",
+        "email": "x",
+        "deep": [{"phone": 1, "n": 2}],
+        "alice@example.com": 1,
+        "price": 9.5,
+        "none": None,
+    }
     assert scrub_properties(given_) == {"plan": "pro", "deep": [{"n": 2}], "price": 9.5, "none": None}
     assert denied_key("gender", strict=True)
     assert not denied_key("gender")

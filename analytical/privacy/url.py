@@ -261,7 +261,7 @@ def _path(path: str, strict: bool) -> str:
             continue
         segment = _MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw
         label = _segment(segment, before, strict, index == last) if segment else None
-        before = segment.lower() if label is None else before
+        before = segment.lower() if label is None else ""
         if label is not None:
             segment = f":{label}"
         if segment is not raw:
@@ -353,6 +353,8 @@ def _announced(text: str) -> str | None:
 
 def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> str | None:
     """Judge a segment by the one before it."""
+    if before[:1] in ("", ":"):
+        return None
     digits = sum(character.isdigit() for character in text)
     plain = text.lower()
     if before in _CREDENTIAL and plain not in RESERVED and _credential(text, digits, before):
