@@ -168,7 +168,7 @@ class Shape:
             parts = template.copy()
             if "_timestamp" in row:
                 record["_timestamp"] = parts[0] = _when(row["_timestamp"], period)
-            get = row.get
+            get: Any = row.get
             for native, ours, place in by:
                 value = get(native)
                 if type(value) is not str or not value.isascii() or "\x00" in value:
@@ -176,8 +176,8 @@ class Shape:
                 record[ours] = parts[place] = value
             for native, ours in metrics:
                 number = get(native)
-                # Plain numbers are what nearly every row holds; type() keeps bool out.
-                if type(number) is not int or not -_BIG < number < _BIG:
+                kind = type(number)  # keeps bool out
+                if not (-_BIG < number < _BIG if kind is int else kind is float and number - number == 0.0):
                     number = _number(number, ours)
                 record[ours] = number
             record["_id"] = blake2b(_encode(parts), digest_size=16).hexdigest()

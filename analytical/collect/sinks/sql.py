@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from ...errors import ConfigurationError, MissingExtra, SinkError
@@ -111,7 +112,7 @@ class Sql(Sink):
                     start, end = stamp(replace.start), stamp(replace.end)
                     when = table.c["_timestamp"]
                     connection.execute(table.delete().where(*self._scope(table, target), when >= start, when < end))
-                self._insert(connection, table, list(columns), records)
+                self._insert(connection, table, list(columns), records, whole=target.declared)
         except exc.IntegrityError as error:
             for _ in unique(records):
                 pass  # raises where the fault is two records with one id
@@ -133,7 +134,7 @@ class Sql(Sink):
         return where, self._name(target), target.span, tuple(sorted(target.constants.items()))
 
     @staticmethod
-    def _insert(connection: sa.Connection, table: sa.Table, columns: list[str], records: Batch) -> None:
+    def _insert(connection: sa.Connection, table: sa.Table, columns: list[str], records: Batch, *, whole: bool) -> None:
         insert = table.insert().values({name: sa.bindparam(f"p{number}") for number, name in enumerate(columns)})
         compiled = insert.compile(dialect=connection.dialect)
         order = [columns[int(name[1:])] for name in compiled.positiontup or ()]
@@ -144,7 +145,11 @@ class Sql(Sink):
             return
         # Values are text and numbers only, so a driver with positions takes them as they are: half the time per row.
         text = str(compiled)
-        plain = (tuple([record.get(name) for name in order]) for record in records)
+        plain: Iterator[tuple[Any, ...]]
+        if whole:  # every record has every column
+            plain = map(itemgetter(*order), records)
+        else:
+            plain = (tuple([record.get(name) for name in order]) for record in records)
         while some := list(islice(plain, CHUNK)):
             connection.exec_driver_sql(text, some)
 
