@@ -216,15 +216,15 @@ def _report(hits: list[dict[str, Any]], expected: list[_Expected]) -> bool:
         else:
             arrived[hit["provider"], seen] += 1
     table = Table(box=None, pad_edge=False)
-    for title in ("happened", "at", *(name for name, _, _ in _SIX)):
-        table.add_column(title, no_wrap=True, justify="left" if title in ("happened", "at") else "right")
+    for title in ("what arrived", *(name for name, _, _ in _SIX)):
+        table.add_column(title, no_wrap=True, justify="left" if title == "what arrived" else "right")
     complete = strangers == 0
     for item, count in wanted.items():
         cells = [arrived[name, item] for name, _, _ in _SIX]
         complete &= all(cell == count for cell in cells)
-        what = item.what if item.kind == "event" else f"{item.what} (page view)"
-        table.add_row(what, item.path, *(str(c) if c == count else f"{c} of {count}" for c in cells))
-    table.add_row("findings", "", *(str(findings[name]) for name, _, _ in _SIX))
+        what = f"event {item.what}" if item.kind == "event" else f"view {item.path}"
+        table.add_row(what, *(str(c) if c == count else f"{c} of {count}" for c in cells))
+    table.add_row("findings", *(str(findings[name]) for name, _, _ in _SIX))
     Console().print(table)
     if strangers:
         click.echo(f"{strangers} hits arrived that nobody sent", err=True)

@@ -95,12 +95,12 @@ class Inspector:
             raise TimeoutError(f"{arrived} of {count} hits arrived within {timeout:g} s")
         return self.hits()
 
-    def show(self, request: Request, *, receipts: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    def show(self, request: Request, *, receipts: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Show a request on the page without sending it, with what the privacy gate did to its data.
 
         Args:
             request: such as ``provider.explain(...)`` returns.
-            receipts: one mapping per datum with ``datum``, ``rule`` and ``outcome``.
+            receipts: what the privacy gate did to each datum: the explanation's ``receipts``.
         """
         reading = self.protocols.read(request)
         return self.record(request, reading, target=request.url, outcome="shown", receipts=receipts)
@@ -113,7 +113,7 @@ class Inspector:
         target: str,
         outcome: str = "answered",
         status: int | None = None,
-        receipts: Sequence[Mapping[str, Any]] = (),
+        receipts: Sequence[Any] = (),
     ) -> list[dict[str, Any]]:
         """Keep the hits of one request.
 
@@ -132,7 +132,7 @@ class Inspector:
             hit["outcome"] = outcome
             hit["status"] = status
             if receipts:
-                hit["receipts"] = plain([dict(receipt) for receipt in receipts])
+                hit["receipts"] = plain([_shown(receipt) for receipt in receipts])
         self.store.add(hits, raw, counts=outcome == "answered")
         return hits
 
@@ -159,3 +159,10 @@ class Inspector:
 
     def __repr__(self) -> str:
         return f"<Inspector {self.url}>"
+
+
+def _shown(receipt: Any) -> dict[str, Any]:
+    if isinstance(receipt, Mapping):
+        return dict(receipt)
+    outcome = "removed" if receipt.sent is None else receipt.sent if receipt.changed else "as it was"
+    return {"datum": receipt.field, "rule": receipt.rule, "outcome": outcome}
