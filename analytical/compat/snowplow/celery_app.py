@@ -33,15 +33,12 @@ def _make() -> Any:
     except ImportError:
         raise MissingExtra("the Celery emitter", "celery") from None
     application = Celery("snowplow", set_as_current=False)
-    application.conf.update(
-        broker_url="redis://localhost:6379/0",
-        task_serializer="json",
-        accept_content=["json"],
-        task_ignore_result=True,
-        broker_connection_retry_on_startup=True,
-    )
     if importlib.util.find_spec(_CONFIGURATION) is not None:
+        # Alone: settings given beside it would win over it, and its names may be of either generation of Celery.
         application.config_from_object(_CONFIGURATION)
+    else:
+        application.conf.broker_url = "redis://localhost:6379/0"
+        application.conf.broker_connection_retry_on_startup = True
     transport = str(application.conf.broker_url or "").partition(":")[0]
     options = dict(application.conf.broker_transport_options or {})
     if transport.startswith("redis"):
@@ -52,7 +49,13 @@ def _make() -> Any:
     application.conf.broker_transport_options = options
     # Acknowledged when done: a worker that is killed in the middle leaves the task to another.
     application.task(
-        bind=True, name=TASK, acks_late=True, reject_on_worker_lost=True, max_retries=None, ignore_result=True
+        bind=True,
+        name=TASK,
+        acks_late=True,
+        reject_on_worker_lost=True,
+        max_retries=None,
+        ignore_result=True,
+        serializer="json",
     )(_send)
     return application
 

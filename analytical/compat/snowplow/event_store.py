@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...hit import Hit, new_id
-from ...spool import Entry, Lost
+from ...spool import Entry, Lost, Spool
 from ...verdict import Verdict
 from .payload import PayloadDict, PayloadDictList
 
@@ -75,7 +75,7 @@ class InMemoryEventStore:
         return len(self.event_buffer)
 
 
-class StoreSpool:
+class StoreSpool(Spool):
     """An event store as a spool: what the emitters' driver takes from.
 
     Args:
@@ -270,6 +270,12 @@ class StoreSpool:
 
     def __len__(self) -> int:
         return self.waiting()
+
+    def before_fork(self) -> None:
+        """Memory can be copied at any time."""
+
+    def after_fork(self) -> None:
+        """Nothing was held."""
 
     def abandon(self) -> None:
         # What waits in memory is the parent's to deliver; a store of the application's own knows for itself.

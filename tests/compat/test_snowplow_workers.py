@@ -1,0 +1,323 @@
+"""Redis and Celery, real ones: workers are killed in the middle, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from services import need_service
+from snowplow_support import Collector, judge
+
+from analytical.compat.snowplow import AsyncEmitter, Emitter, RedisEmitter, Tracker
+from analytical.compat.snowplow.redis_worker import RedisWorker
+
+WORKER = """
+import sys, redis
+from analytical.compat.snowplow import Emitter
+from analytical.compat.snowplow.redis_worker import RedisWorker
+url, key, rdb = sys.argv[1:4]
+worker = RedisWorker(Emitter(url, request_timeout=5), key=key, dbr=redis.Redis.from_url(rdb), batch=20, lease=1.0)
+print("ready", flush=True)
+worker.run()
+print("ended", flush=True)
+"""
+
+
+@pytest.fixture
+def rdb() -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(need_service("redis")) as found:
+        yield found
+
+
+@pytest.fixture
+def key(rdb: redis.Redis) -> Iterator[str]:
+    name = f"snowplow-test-{uuid.uuid4()}"
+    yield name
+    for left in rdb.scan_iter(f"{name}*"):
+        rdb.delete(left)
+
+
+class Process:
+    """A program of our own, that can be told to end in every way."""
+
+    def __init__(self, *command: str, **environment: str) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip())
+
+    def until(self, word: str, timeout: float = 40.0) -> None:
+        until(lambda: any(word in line for line in self.lines), timeout, lambda: "\n".join(self.lines))
+
+    def kill(self, number: int, *, group: bool = False) -> int:
+        """Send a signal and wait for the end."""
+        if group:  # a session of its own: the children are ours, too
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self, timeout: float = 30.0) -> int:
+        code = self._process.wait(timeout)
+        self._reader.join(5)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return code
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self.kill(signal.SIGKILL, group=True)
+        elif self._process.stdout is not None and not self._process.stdout.closed:
+            self.wait()
+
+
+def until(true: Callable[[], bool], timeout: float, why: Callable[[], str] = lambda: "it did not happen") -> None:
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, why()
+        threading.Event().wait(0.02)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    made: list[Process] = []
+
+    def make(*command: str, **environment: str) -> Process:
+        made.append(Process(*command, **environment))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.end()
+
+
+def fill(rdb: redis.Redis, key: str, count: int) -> set[str]:
+    with RedisEmitter(rdb, key) as emitter:
+        tracker = Tracker(emitter, app_id="shop")
+        for number in range(count):
+            tracker.track_page_view(f"{number}")
+    return {str(number) for number in range(count)}
+
+
+def urls(collector: Collector) -> set[str]:
+    return {event["url"] for event in collector.events}
+
+
+def test_the_emitter_pushes_flat_json_to_the_end_of_the_list(rdb: redis.Redis, key: str) -> None:
+    fill(rdb, key, 3)
+    kept = [json.loads(one) for one in rdb.lrange(key, 0, -1)]
+    assert [one["url"] for one in kept] == ["0", "1", "2"]
+    assert all(not isinstance(value, (dict, list)) for one in kept for value in one.values())
+
+
+def test_the_worker_reads_what_the_old_tracker_left(rdb: redis.Redis, key: str) -> None:
+    rdb.rpush(
+        key,
+        '{"tv":"py-0.4.0", "ev": "pv", "url": "http://www.example.com", "dtm": 1400252420261, "tid": 7515, "p": "pc"}',
+        "no event",
+        '["neither"]',
+        '{"tv":"py-0.8.0","e":"se","se_ca":"c","se_ac":"a","se_va":13.99,"dtm":1400252420262,"p":"pc","refr":null}',
+    )
+    with Collector() as collector, Emitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key, rdb)
+        assert worker.step()
+        judge(collector.events)
+        assert [(one["e"], one["dtm"]) for one in collector.events] == [
+            ("pv", "1400252420261"),
+            ("se", "1400252420262"),
+        ]
+        assert rdb.llen(key) == 0
+        assert rdb.lrange(f"{key}:dead", 0, -1) == [b"no event", b'["neither"]']
+        assert not worker.step(wait=0)
+        worker._finish()
+
+
+def test_what_the_collector_does_not_take_stays_in_order(rdb: redis.Redis, key: str) -> None:
+    fill(rdb, key, 5)
+    with Collector(script=[503]) as collector, Emitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key, rdb, batch=3)
+        assert not worker.step()
+        assert len(collector.refused) == 3
+        assert worker.step()
+        assert [one["url"] for one in collector.events] == ["0", "1", "2"]
+        collector.script = [503]
+        assert not worker.step()
+        worker._finish()
+        assert [json.loads(one)["url"] for one in rdb.lrange(key, 0, -1)] == ["3", "4"]
+    assert rdb.keys(f"{key}:*") == []
+
+
+def test_any_consumer_with_input_will_do(rdb: redis.Redis, key: str) -> None:
+    class Consumer:
+        def __init__(self) -> None:
+            self.seen: list[str] = []
+            self.flushed = 0
+
+        def input(self, payload: dict[str, Any]) -> None:
+            self.seen.append(payload["url"])
+
+        def sync_flush(self) -> None:
+            self.flushed += 1
+
+    consumer = Consumer()
+    fill(rdb, key, 4)
+    worker = RedisWorker(consumer, key=key, dbr=rdb)
+    assert worker.step()
+    assert consumer.seen == ["0", "1", "2", "3"]
+    assert consumer.flushed == 1
+    with pytest.raises(TypeError, match="emitter"):
+        RedisWorker(object())
+
+
+def test_a_worker_in_a_thread_ends_when_it_is_asked(rdb: redis.Redis, key: str) -> None:
+    with Collector() as collector, AsyncEmitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key=key, dbr=rdb)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        fill(rdb, key, 10)
+        collector.wait(10)
+        worker.request_shutdown()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_loses_nothing(rdb: redis.Redis, key: str, start: Any, number: int) -> None:
+    with Collector(delay=0.05) as collector:
+        expected = fill(rdb, key, 200)
+        worker = start(sys.executable, "-c", WORKER, collector.url, key, need_service("redis"))
+        collector.wait(20)
+        assert worker.kill(number) == 0
+        assert "ended" in worker.lines
+        assert not any("Traceback" in line for line in worker.lines)
+        left = {json.loads(one)["url"] for one in rdb.lrange(key, 0, -1)}
+        assert left
+        assert urls(collector) | left == expected
+        assert urls(collector).isdisjoint(left)
+    assert rdb.keys(f"{key}:*") == []
+
+
+def test_sigkill_in_the_middle_loses_nothing(rdb: redis.Redis, key: str, start: Any) -> None:
+    with Collector(delay=0.1) as collector:
+        expected = fill(rdb, key, 200)
+        first = start(sys.executable, "-c", WORKER, collector.url, key, need_service("redis"))
+        collector.wait(40)
+        assert first.kill(signal.SIGKILL) == -signal.SIGKILL
+        assert rdb.keys(f"{key}:taken:*"), "what was under way stands in the worker's own list"
+        second = start(sys.executable, "-c", WORKER, collector.url, key, need_service("redis"))
+        until(lambda: urls(collector) == expected, 30, lambda: f"{len(urls(collector))} of 200")
+        assert second.kill(signal.SIGTERM) == 0
+    assert len({event["eid"] for event in collector.events}) == 200
+    assert rdb.llen(key) == 0
+
+
+def test_two_workers_share_a_list(rdb: redis.Redis, key: str, start: Any) -> None:
+    with Collector(delay=0.02) as collector:
+        expected = fill(rdb, key, 300)
+        workers = [start(sys.executable, "-c", WORKER, collector.url, key, need_service("redis")) for _ in range(2)]
+        until(lambda: urls(collector) == expected, 30)
+        for worker in workers:
+            assert worker.kill(signal.SIGTERM) == 0
+        assert len(collector.events) == 300, "none was sent twice"
+
+
+# -- Celery
+
+CONFIG = """
+broker_url = {broker!r}
+task_default_queue = {queue!r}
+broker_transport_options = {options!r}
+worker_hijack_root_logger = False
+"""
+
+PRODUCER = """
+import sys
+from analytical.compat.snowplow import CeleryEmitter, Tracker
+emitter = CeleryEmitter(sys.argv[1])
+tracker = Tracker(emitter)
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    tracker.track_page_view(str(number))
+print(emitter.stats()["delivered"], flush=True)
+"""
+
+
+@pytest.fixture(params=["rabbitmq", "redis"])
+def celery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    pytest.importorskip("celery")
+    broker = need_service(request.param)
+    queue = f"snowplow-test-{uuid.uuid4()}"
+    options = {"visibility_timeout": 3} if request.param == "redis" else {}
+    text = CONFIG.format(broker=broker, queue=queue, options=options)
+    (tmp_path / "snowplow_celery_config.py").write_text(text, encoding="utf-8")
+    yield {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}", "PYTHONUNBUFFERED": "1", "QUEUE": queue}
+    from kombu import Connection
+
+    with Connection(broker) as connection, connection.channel() as channel:
+        channel.queue_delete(queue)
+
+
+def worker_command() -> tuple[str, ...]:
+    return (
+        sys.executable,
+        *("-m", "celery", "-A", "analytical.compat.snowplow.emitters", "worker"),
+        *("--loglevel=info", "--concurrency=2", "--without-mingle", "--without-gossip", "-n", f"{uuid.uuid4()}@%h"),
+    )
+
+
+def test_celery_sigkill_in_the_middle_loses_nothing(celery: dict[str, str], start: Any) -> None:
+    environment = {key: value for key, value in celery.items() if key != "QUEUE"}
+    expected = {str(number) for number in range(40)}
+    with Collector(delay=0.1) as collector:
+        producer = start(sys.executable, "-c", PRODUCER, collector.url, "0", "40", **environment)
+        assert producer.wait() == 0, producer.lines
+        assert producer.lines == ["40"], "a task was made of each before the call returned"
+        first = start(*worker_command(), **environment)
+        collector.until(lambda: len(collector.events) >= 6, 40)
+        first.kill(signal.SIGKILL, group=True)
+        assert len(urls(collector)) < 40
+        collector.script = [503]  # and one that is not taken at first
+        second = start(*worker_command(), **environment)
+        until(
+            lambda: urls(collector) == expected, 60, lambda: "\n".join([str(len(urls(collector))), *second.lines[-20:]])
+        )
+        second.kill(signal.SIGTERM)
+    judge(collector.events)
+    assert len({event["eid"] for event in collector.events}) == 40
+
+
+def test_without_a_broker_events_wait_here_and_leave_later(tmp_path: Path) -> None:
+    (tmp_path / "snowplow_celery_config.py").write_text('broker_url = "redis://127.0.0.1:1/0"\n', encoding="utf-8")
+    code = (
+        "import sys; from analytical.compat.snowplow import CeleryEmitter, Tracker\n"
+        "emitter = CeleryEmitter('c.example'); Tracker(emitter).track_page_view('u')\n"
+        "print(emitter.stats()['pending'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "1", done.stderr
+    assert "Traceback" not in done.stderr
