@@ -215,6 +215,7 @@ class _Carrier:
         self._under_way: dict[int, tuple[float, list[Entry]]] = {}
         self._bells: list[threading.Lock] = []
         self._hurried = 0
+        self._lingering = False
         self._stopped = False
         self._flushers: list[threading.Lock] = []
         self._expected: dict[str, list[Done]] = {}
@@ -359,7 +360,8 @@ class _Carrier:
             return True
         entries: list[Entry] = []
         try:
-            self._linger(me)
+            if not self._linger(me):
+                return False
             self._renew()
             entries = self._spool.take(self.route.max_batch, self._driver.clock(), to=self.to)
             if entries:
@@ -384,9 +386,19 @@ class _Carrier:
         with self._lock:
             self._active -= 1
 
-    def _linger(self, me: threading.Lock) -> None:
-        if self.route.max_batch > 1 and not self._hurried and 0 < self._spool.ready(self.to) < self.route.max_batch:
+    def _linger(self, me: threading.Lock) -> bool:
+        """Wait for a batch to fill; return whether to go on: for one batch, one thread waits."""
+        if self.route.max_batch == 1 or self._hurried or not 0 < self._spool.ready(self.to) < self.route.max_batch:
+            return True
+        with self._lock:
+            if self._lingering:
+                return False
+            self._lingering = True
+        try:
             me.acquire(timeout=self._driver.linger)
+        finally:
+            self._lingering = False
+        return True
 
     def _renew(self) -> None:
         """Hold on to what is under way: its threads come back, because every transport has a deadline."""
@@ -523,6 +535,7 @@ _drivers: list[weakref.ref[ThreadDelivery]] = []
 _shared: dict[str, ThreadDelivery] = {}
 _watched: list[int] = []
 _finalized: list[int] = []
+_forking: list[Spool] = []
 
 
 def driver_for(spool: Spool | str | PathLike[str] | None = None) -> ThreadDelivery:
@@ -555,14 +568,27 @@ def _remember(driver: ThreadDelivery) -> None:
         _watched.append(os.getpid())
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork)
 
 
 def _live() -> list[ThreadDelivery]:
     return [driver for reference in list(_drivers) if (driver := reference()) is not None]
 
 
+def _before_fork() -> None:
+    _forking[:] = [driver.spool for driver in _live()]
+    for spool in _forking:
+        spool.before_fork()
+
+
+def _after_fork_here() -> None:
+    for spool in _forking:
+        spool.after_fork()
+    _forking.clear()
+
+
 def _after_fork() -> None:
+    _forking.clear()
     for driver in _live():
         driver._abandon()
 

@@ -142,6 +142,14 @@ class Spool(Protocol):
 
     def __len__(self) -> int: ...
 
+    def before_fork(self) -> None:
+        """Come to a point at which the process may be copied: no library of C in the middle of something."""
+        ...
+
+    def after_fork(self) -> None:
+        """Go on, in the parent."""
+        ...
+
     def abandon(self) -> None:
         """Let go of everything inherited through a fork, closing nothing; usable again afterwards."""
         ...

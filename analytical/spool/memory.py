@@ -183,6 +183,12 @@ class MemorySpool:
     def __bool__(self) -> bool:
         return True  # an empty spool is a spool
 
+    def before_fork(self) -> None:
+        """Nothing in here is in the way of a fork."""
+
+    def after_fork(self) -> None:
+        """Nothing was held."""
+
     def abandon(self) -> None:
         # What waits here is the parent's to deliver.
         self._lock = threading.RLock()

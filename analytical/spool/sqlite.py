@@ -165,6 +165,7 @@ class SqliteSpool:
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._closed = False
+        self._held = False
         self._identity: tuple[int, int] | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
@@ -316,6 +317,7 @@ class SqliteSpool:
         destination = self._destinations.get(to)
         if destination is None:
             return None
+        self._begin_counting(to, destination)
         counts, pending = self._counts(to)
         base = destination.base or {}
         snapshot: dict[str, int] = {state: max(0, counts.get(state, 0) - base.get(state, 0)) for state in STATES}
@@ -328,6 +330,15 @@ class SqliteSpool:
     def __bool__(self) -> bool:
         return True  # an empty spool is a spool
 
+    def before_fork(self) -> None:
+        # SQLite's own locks would be copied as they are, and a child that finds one taken waits for ever.
+        self._held = self._lock.acquire(timeout=5.0)
+
+    def after_fork(self) -> None:
+        if self._held:
+            self._held = False
+            self._lock.release()
+
     def abandon(self) -> None:
         _inherited.append((self._db, list(self._readers.values())))
         self._journal.abandon()
@@ -337,13 +348,12 @@ class SqliteSpool:
             destination.lock = None
             destination.tried = -1e9
             destination.refused = 0
+            destination.base = None  # counted when somebody asks: no file is opened here
+            destination.known = ({}, 0)
             destination.unsettled = []
             destination.cursor = 0
             destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
         self._reset()
-        for to, destination in self._destinations.items():
-            destination.base = None
-            destination.base = self._counts(to)[0]
 
     def close(self) -> None:
         with self._lock:

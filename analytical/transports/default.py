@@ -31,6 +31,7 @@ class DefaultTransport:
         self._fast = fast and session is None
         self._local = LocalTransport(timeout=timeout)
         self._http: Transport | None = None
+        self._made: dict[str, Transport] = {}
 
     def send(self, request: Request, *, timeout: float | None = None) -> Response | NoResponse:
         if request.url.startswith(("https:", "http:")):
@@ -39,21 +40,23 @@ class DefaultTransport:
 
     def close(self) -> None:
         """Let go of connections; the next request makes new ones."""
-        http, self._http = self._http, None
+        self._http, http = None, self._made.pop("http", None)
         if http is not None:
             http.close()
 
     def _make(self) -> Transport:
-        # Two threads may both come here first; the second's is used, the first's is garbage.
+        made: Transport
         if self._fast:
             from .http11 import Http11Transport
 
-            self._http = Http11Transport(timeout=self.timeout)
+            made = Http11Transport(timeout=self.timeout)
         else:
             from .requests import RequestsTransport
 
-            self._http = RequestsTransport(timeout=self.timeout, session=self._session)
-        return self._http
+            made = RequestsTransport(timeout=self.timeout, session=self._session)
+        # Two threads may both come here first: setdefault is one step, and what lost has no connection yet.
+        self._http = kept = self._made.setdefault("http", made)
+        return kept
 
 
 def default_transport(
