@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, quote_plus, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ..backend import (
     DEFAULT_CATEGORY,
@@ -28,6 +28,7 @@ from ..backend import (
     option,
     packed,
     parsed,
+    quoted,
     text_of,
 )
 from ..fields import Fields
@@ -437,14 +438,17 @@ def _item(native: dict[str, Any]) -> dict[str, Any]:
 def _fitting(pairs: dict[str, str]) -> bytes:
     """Return the payload in at most 8192 bytes; the longest values give way, since percent-encoding triples them."""
     # Keys, too: a line break in one would be the next hit of a batch.
-    pairs = {quote_plus(key, errors="replace"): value for key, value in pairs.items()}
-    written = {key: quote_plus(value, errors="replace") for key, value in pairs.items()}
-    while (size := sum(len(key) + len(value) + 2 for key, value in written.items()) - 1) > LONGEST_HIT:
-        longest = max(written, key=lambda key: len(written[key]))
-        keep = len(pairs[longest]) - max(1, (size - LONGEST_HIT) // 9)
-        pairs[longest] = pairs[longest][: max(0, min(keep, LONGEST_HIT))]
-        written[longest] = quote_plus(pairs[longest], errors="replace")
-    return "&".join(f"{key}={value}" for key, value in written.items()).encode("ascii", "replace")
+    written = {quoted(key): quoted(value) for key, value in pairs.items()}
+    payload = "&".join([f"{key}={value}" for key, value in written.items()])
+    if len(payload) > LONGEST_HIT:
+        values = dict(zip(written, pairs.values(), strict=True))
+        while (size := sum(len(key) + len(value) + 2 for key, value in written.items()) - 1) > LONGEST_HIT:
+            longest = max(written, key=lambda key: len(written[key]))
+            keep = len(values[longest]) - max(1, (size - LONGEST_HIT) // 9)
+            values[longest] = values[longest][: max(0, min(keep, LONGEST_HIT))]
+            written[longest] = quoted(values[longest])
+        payload = "&".join([f"{key}={value}" for key, value in written.items()])
+    return payload.encode("ascii")
 
 
 #: What release 0.0.1 kept in this module; it lives elsewhere now, and is imported when asked for.

@@ -26,6 +26,7 @@ from ..backend import (
     option,
     packed,
     parsed,
+    quoted,
     text_of,
 )
 from ..fields import Fields
@@ -339,12 +340,16 @@ _FORM = MappingProxyType({"Content-Type": "application/x-www-form-urlencoded"})
 
 
 def _query(native: Mapping[str, Any]) -> str:
-    pairs = {
-        key: compact(value).decode() if isinstance(value, dict | list) else text_of(value)
-        for key, value in native.items()
-        if value is not None and value != ""
-    }
-    return urlencode(pairs, errors="replace")
+    pairs = []
+    for key, value in native.items():
+        if value is not None and value != "":
+            text = value if type(value) is str else _text(value)
+            pairs.append(f"{quoted(key)}={quoted(text)}")
+    return "&".join(pairs)
+
+
+def _text(value: Any) -> str:
+    return compact(value).decode() if isinstance(value, dict | list) else text_of(value)
 
 
 def _needs_token(native: Mapping[str, Any], now: float) -> bool:

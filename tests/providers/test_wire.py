@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from analytical.backend import (
     number,
     parsed,
     pixels,
+    quoted,
 )
 from analytical.errors import ConfigurationError
 from analytical.fields import Fields
@@ -109,6 +111,12 @@ def test_a_cut_text_fits_and_begins_the_same(text: str, chars: int, octets: int)
     assert text.startswith(found)
     assert not chars or len(found) <= chars
     assert not octets or len(found.encode()) <= octets
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=50))
+def test_a_form_is_spelled_as_everybody_spells_it(text: str) -> None:
+    assert quoted(text) == quote_plus(text, errors="replace")
 
 
 @settings(max_examples=50, deadline=None)
