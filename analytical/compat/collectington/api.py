@@ -225,7 +225,7 @@ class CollectingtonApi(ABC):  # noqa: B024  the original's base; users write no 
                 self._update_metric(instance.labels(*names), number)
             if isinstance(instance, Gauge):
                 current = {tuple(map(str, names)) for names, _ in rows}
-                for gone in [names for names in list(instance._metrics) if names not in current]:
+                for gone in [names for names in list(getattr(instance, "_metrics", ())) if names not in current]:
                     instance.remove(*gone)
 
     @staticmethod
