@@ -269,7 +269,7 @@ def celery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
     pytest.importorskip("celery")
     broker = need_service(request.param)
     queue = f"snowplow-test-{uuid.uuid4()}"
-    options = {"visibility_timeout": 3} if request.param == "redis" else {}
+    options = {"visibility_timeout": 3, "unacked_mutex_expire": 3} if request.param == "redis" else {}
     text = CONFIG.format(broker=broker, queue=queue, options=options)
     (tmp_path / "snowplow_celery_config.py").write_text(text, encoding="utf-8")
     yield {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}", "PYTHONUNBUFFERED": "1", "QUEUE": queue}

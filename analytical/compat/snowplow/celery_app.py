@@ -44,6 +44,8 @@ def _make() -> Any:
     if transport.startswith("redis"):
         # A task that a dead worker held comes back after this many seconds; Celery's own default is an hour.
         options.setdefault("visibility_timeout", 120)
+        # Kombu's lock around putting such tasks back outlives a worker that was killed while it held it: five minutes.
+        options.setdefault("unacked_mutex_expire", 30)
     elif transport.startswith(("amqp", "pyamqp")):
         options.setdefault("confirm_publish", True)
     application.conf.broker_transport_options = options

@@ -24,7 +24,7 @@ from ...http import Response
 from ...privacy.policy import Policy
 from ...providers.base import Shell
 from ...providers.snowplow import Snowplow
-from ...transports.default import default_transport
+from ...transports import default as transports
 from ...verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 from . import contracts
 from .event_store import EventStore, InMemoryEventStore, StoreSpool, hit_of
@@ -193,7 +193,7 @@ class Emitter:
         )
         timeout = _seconds(request_timeout)
         if transport is None:
-            transport = default_transport(timeout=timeout, session=session, background=True)
+            transport = transports.default_transport(timeout=timeout, session=session, background=True)
         self._build(
             collector,
             default_size=10 if method == "post" else 1,
@@ -586,7 +586,7 @@ class RedisEmitter(Emitter):
         self.endpoint = ""
         self.method = "post"
         collector = _Collector(id="", endpoint="http://localhost", platform="pc", tracker=VERSION)
-        self._build(collector, policy=Policy.of(privacy), transport=default_transport(timeout=TIMEOUT))
+        self._build(collector, policy=Policy.of(privacy), transport=transports.default_transport(timeout=TIMEOUT))
 
     def _transmit(self, hits: Sequence[Hit], timeout: float | None) -> list[Verdict]:
         try:
