@@ -25,6 +25,7 @@ _MOST_NUMBERS = 96
 _FEWEST = 5
 _MOST_RUNS = 64
 _NUMBER = re.compile(r"[0-9]+")
+_WORDLIKE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{12,}+")
 _EMAIL = re.compile(
     r"(?:(?<![\w.+%'-])[\w.+%'-]++|\"[^\"@\n]{1,64}\")@"
@@ -57,7 +58,15 @@ _NO_HANDLE = words(
 )
 
 
-def spans(text: str, *, strict: bool = False, slug: bool = False, bare: bool = True, people: bool = True) -> list[Span]:
+def spans(
+    text: str,
+    *,
+    strict: bool = False,
+    slug: bool = False,
+    bare: bool = True,
+    people: bool = True,
+    mixed: bool = False,
+) -> list[Span]:
     """Return where something personal stands, in order, without overlaps.
 
     Args:
@@ -66,11 +75,12 @@ def spans(text: str, *, strict: bool = False, slug: bool = False, bare: bool = T
         slug: the text is a path segment: small letters, no sentences.
         bare: whether digits that stand alone can be a telephone number, a thing that a number in a path is not.
         people: whether to look for people's names.
+        mixed: the text is many short ones, which may be numbers for the most part.
 
     >>> spans("write to alice@example.com")
     [(9, 26, 'email')]
     """
-    if len(text) > _DENSE and _dense(text):
+    if len(text) > _DENSE and not mixed and _dense(text):
         return [(0, len(text), "removed")]
     look = Look(text)
     if len(text) > _DENSE and names.crowded(look):
@@ -112,7 +122,9 @@ def slug_spans(words: str) -> list[Span]:
 
 def _dense(text: str) -> bool:
     return (
-        len(_NUMBER.findall(text)) > _MOST_NUMBERS
+        (sum(map(_WORDLIKE.__contains__, text)) * 2 < len(text)
+        and text.isascii())
+        or len(_NUMBER.findall(text)) > _MOST_NUMBERS
         or text.count("@") > _MOST_RUNS
         or text.count(":") + text.count("=") > 4 * _MOST_RUNS
         or len(_LONG_WORD.findall(text)) > _MOST_RUNS

@@ -17,11 +17,12 @@ _URL = re.compile(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
 _UNUSUAL = re.compile(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
 #: What can stand in a container: enough for any platform's own limit, and bounded for hostile input.
 _MOST_ITEMS = 256
-_MOST_CHARS = 6144
+_MOST_CHARS = 4096
 _DEEPEST = 8
 _LONGEST_KEY = 128
 #: More texts than a few are looked at together first; then those with a finding one by one, as far as this goes.
 _FEW = 12
+_MOST_TOGETHER = 2048
 _MOST_SINGLY = 4096
 _MARK = re.compile(r"[^A-Za-z]")
 #: What parts texts that are looked at together: no pattern reaches over it.
@@ -139,7 +140,7 @@ def scrub_properties(
         text: scrubs one text, or answers ``None`` to remove it; by default :func:`scrub_text`.
 
     Returns:
-        A new container. What lies deeper than 8 levels, beyond 256 items or beyond 6 KiB of text is left out.
+        A new container. What lies deeper than 8 levels, beyond 256 items or beyond 4 KiB of text is left out.
 
     >>> scrub_properties({"plan": "pro", "userEmail": "x", "note": "call +49 30 1234567"})
     {'plan': 'pro', 'note': 'call [phone]'}
@@ -149,7 +150,9 @@ def scrub_properties(
     many: list[str] = []
     _collect(value, many, 0)
     if len(many) > _FEW:
-        walk.clean = _clean(many, strict)
+        known: set[str] = getattr(scrub, "same", set())
+        walk.clean = {one for one in many if one in known} if known else set()
+        walk.clean |= _clean([one for one in many if one not in walk.clean], strict)
         walk.singly = _MOST_SINGLY
     return walk.value(value, 0)
 
@@ -177,12 +180,18 @@ def _clean(many: list[str], strict: bool) -> set[str]:
     """Return those of many short texts that one look at all of them together finds nothing in."""
     from .detect import decoded, spans
 
-    asked = [text for text in dict.fromkeys(many) if len(text) <= 256 and "://" not in text]
+    asked, left = [], _MOST_TOGETHER
+    for text in dict.fromkeys(many):
+        if len(text) <= 256 and "://" not in text:
+            left -= len(text) + len(_BETWEEN)
+            if left < 0:
+                break
+            asked.append(text)
     clean: set[str] = set()
     for first in range(0, len(asked), 64):
         batch = asked[first : first + 64]
         spelled = [decoded(text) if _UNUSUAL.search(text) else text for text in batch]
-        found = spans(_BETWEEN.join(spelled), strict=strict)
+        found = spans(_BETWEEN.join(spelled), strict=strict, mixed=True)
         start = 0
         for text, plain in zip(batch, spelled, strict=True):
             end = start + len(plain)
