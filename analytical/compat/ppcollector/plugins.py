@@ -2,6 +2,10 @@
 
 ``ComputeIdFrom('_timestamp', 'timeSpan')`` is taken apart with :mod:`ast`; anything but a known name and literal
 arguments is refused.
+
+Departments' codes and names (``departments.json``) are those that existing records hold; their source is
+``performanceplatform/collector/ga/plugins/department.py`` in
+https://github.com/alphagov/performanceplatform-collector (MIT licence).
 """
 
 from __future__ import annotations
