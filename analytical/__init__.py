@@ -22,6 +22,7 @@ _HOMES = {
     "Providers": "models",
     "Policy": "privacy.policy",
     "VisitorId": "privacy.visitor",
+    "Bots": "bots",
     "Hit": "hit",
     "HitFields": "hit",
     "Ledger": "observe",
@@ -58,6 +59,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from .bots import Bots
     from .collect import Metrics, Report, counter, gauge, serve, source
     from .config import configure, from_url, get
     from .context import Proxies, RequestFacts
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnalyticalError",
+    "Bots",
     "ConfigurationError",
     "DeliveryError",
     "Hit",

@@ -122,6 +122,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     consent: dict[str, bool] | None = None
     subject: str | None = None
     priority: int = 0
+    bot: str | None = None  #: what a visit that is no person's declared itself to be (``search``, ``monitor`` …)
     keyed: bool = False  #: the id was derived from a business key
     native: dict[str, Any] | None = None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, Unpack
 
 from .backend import Backend
+from .bots import Bots
 from .delivery import Delivery
-from .errors import AnalyticalError, ConfigurationError, did_you_mean
+from .errors import AnalyticalError, ConfigurationError, UnknownName, Unsupported, did_you_mean
 from .hit import HitFields
 from .observe import Observer
+from .privacy.consent import FileTombstones, Tombstones
 from .privacy.policy import Policy
 from .providers.base import Shell
 from .registry import PROVIDERS
@@ -47,6 +48,10 @@ class Provider(Shell):
         transport: what sends a request, instead of the default.
         session: a ``requests.Session`` of yours: its proxies, certificates and adapters are used as they are.
         observer: is told of every step.
+        bots: what is done with visits that are not a person's: ``drop``, ``tag``, or a :class:`~analytical.Bots`;
+            without it they are counted like people.
+        tombstones: where withdrawals are kept (see :meth:`withdraw`): a path, or an object; by default beside a spool
+            that is a file, else in memory.
         to: the destination's name in queues and logs.
         options: the provider's own options; a secret may be given as ``env:NAME`` or ``file:PATH``.
 
@@ -71,6 +76,8 @@ class Provider(Shell):
         transport: Transport | None = None,
         session: requests.Session | None = None,
         observer: Observer | None = None,
+        bots: str | Bots | None = None,
+        tombstones: str | Path | Tombstones | None = None,
         to: str | None = None,
         **options: Any,
     ) -> None:
@@ -82,7 +89,7 @@ class Provider(Shell):
             if delivery not in (None, "celery"):
                 raise ConfigurationError(f"asynchronously=True means delivery='celery'; got delivery={delivery!r} too")
             delivery = "celery"
-        backend = PROVIDERS.get(name).create(id, endpoint=endpoint, **options)
+        backend = _backend(name, id, endpoint, options)
         driver, background = _driver(delivery, spool)
         if to is None:
             # A durable spool is read by other processes, so the name must be the same there; memory is ours alone.
@@ -100,7 +107,14 @@ class Provider(Shell):
             fail_silently=fail_silently,
             observer=observer,
             background=background,
+            bots=Bots(action=bots) if isinstance(bots, str) else bots,  # type: ignore[arg-type]  # Bots refuses others
+            tombstones=_tombstones(tombstones, spool),
         )
+
+    def _elsewhere(self, to: str) -> Shell:
+        from .config import get
+
+        return get(to)
 
     def report(self, method: str, **query: Any) -> Report:
         """Return a report that the platform makes: a lazy iterable of records on a period grid.
@@ -122,6 +136,40 @@ class Provider(Shell):
             options=self._build["options"],
             **query,
         )
+
+
+def _backend(name: str, id: Any, endpoint: str | None, options: Mapping[str, Any]) -> Backend:
+    """Return the sending half of a provider; options that only its reports know stay with :meth:`Provider.report`."""
+    try:
+        made: type[Backend] = PROVIDERS.get(name)
+    except UnknownName:
+        from .collect.protocol import SOURCES
+
+        if name not in SOURCES:
+            raise
+        return _ReportsOnly(id=str(id), platform=name)
+    known = {one.name for one in dataclasses.fields(made)}
+    if not known.issuperset(options):
+        from .collect.protocol import options_of
+
+        reading = options_of(name) - known
+        options = {option: value for option, value in options.items() if option not in reading}
+    return made.create(id, endpoint=endpoint, **options)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _ReportsOnly(Backend):
+    """A platform, or a source of the user's, that is read and never sent to."""
+
+    platform: str
+
+    name: ClassVar[str] = "reports"
+    host: ClassVar[str | None] = "http://localhost"
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    required: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def refuse(self, kind: str, draft: Mapping[str, Any]) -> NoReturn:
+        raise Unsupported(f"{self.platform} has reports and takes no hits; call report()")
 
 
 def _driver(delivery: str | Delivery | None, spool: str | Path | Spool | None) -> tuple[Delivery, bool]:
@@ -149,6 +197,14 @@ def _driver(delivery: str | Delivery | None, spool: str | Path | Spool | None) -
         f"delivery={delivery!r}.{did_you_mean(delivery, _DELIVERIES)} Expected one of {', '.join(_DELIVERIES)}, "
         "or an object with attach, submit, flush and close"
     )
+
+
+def _tombstones(given: str | Path | Tombstones | None, spool: object) -> Tombstones | None:
+    if given is None and isinstance(spool, (str, Path)):
+        text = str(spool)
+        if "://" not in text or text.startswith("sqlite:///"):
+            given = text.removeprefix("sqlite:///").partition("?")[0] + ".tombstones"
+    return FileTombstones(given) if isinstance(given, (str, Path)) else given
 
 
 def _transport(backend: Backend, session: requests.Session | None, timeout: float, *, background: bool) -> Transport:
@@ -192,6 +248,8 @@ class Providers:
 
     async def aflush(self, timeout: float | None = 10.0) -> bool:
         """Wait as :meth:`flush` does, without holding up the event loop."""
+        import asyncio
+
         return all(await asyncio.gather(*(provider.aflush(timeout) for provider in self._providers)))
 
     def close(self, timeout: float | None = 2.0) -> None:

@@ -249,6 +249,8 @@ class Policy:
             out["priority"] = priority
         if draft.get("keyed"):
             out["keyed"] = True
+        if draft.get("bot"):
+            out["bot"] = draft["bot"]
         return Hit(id=draft["id"], kind=draft["kind"], time=draft["time"], **out)
 
     def _native(self, plan: _Plan, native: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Everything that every provider does the same way stands here, once. It alone of 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +12,14 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..backend import Backend, exchange
+from ..bots import Bots
 from ..context import RequestFacts, current
 from ..delivery import Delivery
 from ..errors import DeliveryError, InvalidHit, Lost, Rejected, Unreachable
 from ..hit import Hit, HitFields, key_id, new_id
 from ..http import NoResponse, Request, Response
 from ..observe import Ledger, Observer
+from ..privacy.consent import MemoryTombstones, Tombstones
 from ..privacy.policy import Note, Policy, Receipt
 from ..route import Route
 from ..transports import Transport
@@ -70,6 +71,8 @@ class Shell(Vocabulary):
         fail_silently: whether the world's failures are only counted.
         observer: is told of every step, beside the ledger.
         background: whether ``True`` from a call means *accepted* rather than *sent*.
+        bots: what is done with visits that are not a person's; asked with the user agent as it came, before the gate.
+        tombstones: the withdrawals, asked again just before a hit is sent.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class Shell(Vocabulary):
         fail_silently: bool = True,
         observer: Observer | None = None,
         background: bool = False,
+        bots: Bots | None = None,
+        tombstones: Tombstones | None = None,
     ) -> None:
         self.backend = backend
         self.policy = policy
@@ -104,17 +109,19 @@ class Shell(Vocabulary):
         # Where a backend says itself what is missing, it is asked for every hit; else its table is read here, quickly.
         plain = type(backend).missing is Backend.missing
         self._required = {kind: backend.required.get(kind, ()) for kind in backend.kinds} if plain else {}
-        delivery.attach(
-            Route(
-                to=to,
-                send=self._send_hits,
-                observer=self._observer,
-                lane=backend.lane,
-                max_batch=backend.max_batch,
-                max_age=backend.max_age,
-                dedupes=backend.dedupes is not None,
-            )
+        self._bots = bots
+        self._tombstones: Tombstones = tombstones or MemoryTombstones()
+        self.route = Route(
+            to=to,
+            send=self._send_hits,
+            observer=self._observer,
+            lane=backend.lane,
+            max_batch=backend.max_batch,
+            max_age=backend.max_age,
+            withdrawn=self._tombstones.withdrawn,
+            dedupes=backend.dedupes is not None,
         )
+        delivery.attach(self.route)
 
     # -- what a user calls ----------------------------------------------------------------------------------------
 
@@ -211,6 +218,15 @@ class Shell(Vocabulary):
         parcels = self.backend.encode([hit], now=time.time())
         return Explanation([parcel.request.masked() for parcel in parcels], receipts)
 
+    def withdraw(self, subject: str) -> None:
+        """Take back a visitor's consent: hits that carry this ``subject`` and still wait end as *dropped*.
+
+        A hit that was queued without ``subject=`` cannot be found; make the tag with
+        :func:`analytical.privacy.consent.subject_tag`. With a durable spool the withdrawal is kept beside it, for
+        every process that reads it.
+        """
+        self._tombstones.withdraw(subject)
+
     def stats(self) -> dict[str, int]:
         """Return one snapshot of counts.
 
@@ -233,6 +249,8 @@ class Shell(Vocabulary):
 
     async def aflush(self, timeout: float | None = 10.0) -> bool:
         """Wait as :meth:`flush` does, without holding up the event loop."""
+        import asyncio
+
         return await asyncio.to_thread(self.flush, timeout)
 
     def close(self, timeout: float | None = 2.0) -> None:
@@ -254,6 +272,8 @@ class Shell(Vocabulary):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio
+
         await asyncio.to_thread(self.close)
 
     def __repr__(self) -> str:
@@ -272,6 +292,33 @@ class Shell(Vocabulary):
         notes: list[Note] = []
         facts = current.get()
         draft = self._draft(kind, params, fields, facts, notes)
+        if self._bots is not None:
+            decision = self._bots(draft.get("user_agent"), facts.hints if facts is not None else None)
+            if decision.action == "drop":
+                self._observer.noted(self.to, "withheld:bot")
+                return False
+            if decision.action == "tag":
+                draft["bot"] = decision.agent.kind
+            elif decision.action == "route" and decision.to is not None:
+                return self._elsewhere(decision.to).forward(draft, on_success, on_failure)
+        return self._sealed(draft, facts, notes, on_success, on_failure)
+
+    def forward(self, draft: dict[str, Any], on_success: OnSuccess | None, on_failure: OnFailure | None) -> bool:
+        """Send here what was meant for another destination; its platform's own keys do not come along."""
+        moved = {name: value for name, value in draft.items() if name != "native"}
+        return self._sealed({**moved, "id": new_id()}, current.get(), [], on_success, on_failure)
+
+    def _elsewhere(self, to: str) -> Shell:
+        raise InvalidHit(f"{self.to} knows no destination named {to!r}")
+
+    def _sealed(
+        self,
+        draft: dict[str, Any],
+        facts: RequestFacts | None,
+        notes: list[Note],
+        on_success: OnSuccess | None,
+        on_failure: OnFailure | None,
+    ) -> bool:
         hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
         if notes:
             self._tell(notes)
