@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -586,23 +587,34 @@ def header(message: Request | Response, name: str) -> str | None:
     return next((value for key, value in message.headers.items() if key.lower() == wanted), None)
 
 
-#: What application/x-www-form-urlencoded makes of each byte (https://url.spec.whatwg.org/#application/x-www-form-urlencoded).
+#: What a form's body makes of each byte (https://url.spec.whatwg.org/#application/x-www-form-urlencoded).
 _FORM = {
     byte: "+" if byte == 0x20 else f"%{byte:02X}"
     for byte in range(256)
     if not (chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "-._~"))
 }
+_UNSAFE = re.compile(r"[^A-Za-z0-9._~-]")
+#: The same for printable ASCII, in an order in which no replacement is replaced again.
+_REPLACED = sorted(
+    ((chr(byte), said) for byte, said in _FORM.items() if 0x20 <= byte < 0x7F),
+    key=lambda pair: "%+ ".find(pair[0]) % 9,
+)
 
 
 def quoted(text: str) -> str:
-    """Return a text as a form's body spells it; four times as fast as ``urllib.parse.quote_plus``, and the same.
+    """Return a text as a form's body spells it: what ``urllib.parse.quote_plus`` does, several times as fast.
 
     >>> quoted("né & co")
     'n%C3%A9+%26+co'
     """
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("latin-1")
-    return text.translate(_FORM)
+    if _UNSAFE.search(text) is None:
+        return text
+    if text.isascii() and text.isprintable():
+        for character, said in _REPLACED:
+            if character in text:
+                text = text.replace(character, said)
+        return text
+    return text.encode("utf-8", "replace").decode("latin-1").translate(_FORM)
 
 
 def header_text(value: Any) -> str:
