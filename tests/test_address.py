@@ -42,9 +42,22 @@ def embed(layout: str, v4: int, rest: int) -> IPv6Address:
 
 
 LAYOUTS = [
-    "mapped", "compatible", "translated", "6to4", "nat64", "nat64-local", "teredo-server", "teredo-client", "isatap",
-    "isatap-global", "rfc6052-32", "rfc6052-40", "rfc6052-48", "rfc6052-56", "rfc6052-64",
-]  # fmt: skip
+    "mapped",
+    "compatible",
+    "translated",
+    "6to4",
+    "nat64",
+    "nat64-local",
+    "teredo-server",
+    "teredo-client",
+    "isatap",
+    "isatap-global",
+    "rfc6052-32",
+    "rfc6052-40",
+    "rfc6052-48",
+    "rfc6052-56",
+    "rfc6052-64",
+]
 
 
 def test_the_documented_examples() -> None:
@@ -78,9 +91,28 @@ def test_ports_brackets_zones_and_lists_are_read(spelled: str, masked: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "localhost", "12.34.56", "12.34.56.789", "01.2.3.4", "1.2.3.4.5", "0x7f.1", "2130706433", "::1::", "[::1",
-     "alice@example.com", "for=unknown", "for=", "１２.34.56.78", "1.2.3.4:http", "[::1]x", "," * 5000, "a" * 1_000_000],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "localhost",
+        "12.34.56",
+        "12.34.56.789",
+        "01.2.3.4",
+        "1.2.3.4.5",
+        "0x7f.1",
+        "2130706433",
+        "::1::",
+        "[::1",
+        "alice@example.com",
+        "for=unknown",
+        "for=",
+        "１２.34.56.78",
+        "1.2.3.4:http",
+        "[::1]x",
+        "," * 5000,
+        "a" * 1_000_000,
+    ],
+)
 def test_what_is_no_address_is_nothing(text: str | None) -> None:
     assert anonymize_ip_address(text) is None
 

@@ -20,12 +20,21 @@ MARK = "zelda@marker.example"
 @pytest.mark.parametrize(
     "item",
     [
-        MARK, MARK.encode(), quote(MARK, safe=""), quote(quote(MARK, safe=""), safe=""), base64.b64encode(MARK.encode()),
-        base64.b64encode(b"xx" + MARK.encode()), MARK.encode().hex(), [{"a": {"b": MARK}}], ValueError(MARK),
-        Request(url="https://h/?" + quote(MARK)), Request(url="https://h/", body=MARK.encode()),
-        Request(url="https://h/", headers={"X": MARK}), {MARK: 1},
+        MARK,
+        MARK.encode(),
+        quote(MARK, safe=""),
+        quote(quote(MARK, safe=""), safe=""),
+        base64.b64encode(MARK.encode()),
+        base64.b64encode(b"xx" + MARK.encode()),
+        MARK.encode().hex(),
+        [{"a": {"b": MARK}}],
+        ValueError(MARK),
+        Request(url="https://h/?" + quote(MARK)),
+        Request(url="https://h/", body=MARK.encode()),
+        Request(url="https://h/", headers={"X": MARK}),
+        {MARK: 1},
     ],
-)  # fmt: skip
+)
 def test_a_leak_is_found_in_any_spelling(item: Any) -> None:
     with pytest.raises(AssertionError, match="marker 1"):
         assert_no_leak([MARK], searched=[item])

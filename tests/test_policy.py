@@ -44,23 +44,51 @@ def sealed(policy: Policy, **draft: Any) -> Hit:
 
 def test_careful_takes_out_identifiers_and_leaves_reports_usable() -> None:
     hit = sealed(
-        Policy.careful(), url="https://u:p@example.com/products/42?q=x&utm_source=news#f", title="Hello alice@example.com",
-        client_ip="12.34.56.78", user_agent=CHROME, referrer="https://other.example/a/b?c=d", language="de-DE,de;q=0.9,en;q=0.8",
-        client_id="1234567890.1700000000", user_id="42", session_id=7, screen="1921x1081", value="9.90", currency="EUR",
-    )  # fmt: skip
+        Policy.careful(),
+        url="https://u:p@example.com/products/42?q=x&utm_source=news#f",
+        title="Hello alice@example.com",
+        client_ip="12.34.56.78",
+        user_agent=CHROME,
+        referrer="https://other.example/a/b?c=d",
+        language="de-DE,de;q=0.9,en;q=0.8",
+        client_id="1234567890.1700000000",
+        user_id="42",
+        session_id=7,
+        screen="1921x1081",
+        value="9.90",
+        currency="EUR",
+    )
     assert hit.to_dict() == {
-        "v": 1, "id": "i", "kind": "pageview", "time": 1.0, "url": "https://example.com/products/42?utm_source=news",
-        "title": "Hello [email]", "client_ip": "12.34.0.0", "user_agent": CHROME, "referrer": "https://other.example/a/b",
-        "language": "de-DE,de;q=0.9,en;q=0.8", "client_id": "1234567890.1700000000", "user_id": "42", "session_id": 7,
-        "screen": "1921x1081", "value": "9.90", "currency": "EUR",
-    }  # fmt: skip
+        "v": 1,
+        "id": "i",
+        "kind": "pageview",
+        "time": 1.0,
+        "url": "https://example.com/products/42?utm_source=news",
+        "title": "Hello [email]",
+        "client_ip": "12.34.0.0",
+        "user_agent": CHROME,
+        "referrer": "https://other.example/a/b",
+        "language": "de-DE,de;q=0.9,en;q=0.8",
+        "client_id": "1234567890.1700000000",
+        "user_id": "42",
+        "session_id": 7,
+        "screen": "1921x1081",
+        "value": "9.90",
+        "currency": "EUR",
+    }
 
 
 def test_strict_takes_out_also_what_is_contextual() -> None:
     hit = sealed(
-        Policy.strict(), url="https://example.com/users/alice", referrer="https://other.example/a/b", user_id="alice",
-        language="zh-Hant-TW,zh;q=0.9", screen="1921x1081", user_agent=CHROME, title="by @alice_w",
-    )  # fmt: skip
+        Policy.strict(),
+        url="https://example.com/users/alice",
+        referrer="https://other.example/a/b",
+        user_id="alice",
+        language="zh-Hant-TW,zh;q=0.9",
+        screen="1921x1081",
+        user_agent=CHROME,
+        title="by @alice_w",
+    )
     assert (hit.url, hit.referrer, hit.user_id) == ("https://example.com/users/:id", "https://other.example/", None)
     assert (hit.language, hit.screen, hit.title) == ("zh-TW", None, "by [handle]")
     assert hit.user_agent == utils.reduce_user_agent(CHROME)
@@ -85,14 +113,29 @@ def test_off_sends_what_it_is_given() -> None:
 def test_native_keys_pass_the_rule_of_their_kind() -> None:
     hit, notes = seal(
         Policy.careful(),
-        native={"z": 1, "el": "to alice@example.com", "uip2": "12.34.56.78", "unknown": "alice@example.com", "email": "x",
-                "alice@example.com": "y", "ep": {"phone": "1", "n": 2}, "nested": {"note": "Hello Alice"}, "none": None, "num": 5},
-    )  # fmt: skip
+        native={
+            "z": 1,
+            "el": "to alice@example.com",
+            "uip2": "12.34.56.78",
+            "unknown": "alice@example.com",
+            "email": "x",
+            "alice@example.com": "y",
+            "ep": {"phone": "1", "n": 2},
+            "nested": {"note": "Hello Alice"},
+            "none": None,
+            "num": 5,
+        },
+    )
     assert hit is not None
     assert hit.native == {
-        "z": 1, "el": "to [email]", "uip2": "12.34.0.0", "unknown": "[email]", "ep": {"n": 2},
-        "nested": {"note": "Hello [name]"}, "num": 5,
-    }  # fmt: skip
+        "z": 1,
+        "el": "to [email]",
+        "uip2": "12.34.0.0",
+        "unknown": "[email]",
+        "ep": {"n": 2},
+        "nested": {"note": "Hello [name]"},
+        "num": 5,
+    }
     assert "alice" not in repr(notes).lower()
     assert Note("removed", "native", "deny-key") in notes
 
@@ -157,7 +200,6 @@ def test_texts_are_cut_to_the_platforms_limit_between_characters() -> None:
     assert off is not None
     assert off.title == "abcde"
     assert notes == [Note("cut", "title", "limit")]
-    assert seal(Policy.careful(), fields, title="abcdefgh")[0] == hit or True
 
 
 def test_users_change_single_rules() -> None:
@@ -199,7 +241,7 @@ def test_policies_by_name() -> None:
         "strict",
         "off",
     ]
-    with pytest.raises(ConfigurationError, match="did you mean|Did you mean"):
+    with pytest.raises(ConfigurationError, match=r"[Dd]id you mean"):
         Policy.of("strickt")
     with pytest.raises(ConfigurationError, match="int"):
         Policy.of(5)  # type: ignore[arg-type]
@@ -298,7 +340,7 @@ def test_a_rule_is_a_function_with_a_name() -> None:
             ]
         ),
         st.one_of(st.none(), st.text(max_size=60), st.just("see alice@example.com now")),
-    ),  # fmt: skip
+    ),
     st.sampled_from([Policy.careful(), Policy.strict()]),
 )
 def test_any_draft_is_sealed_and_sealing_twice_is_sealing_once(draft: dict[str, Any], policy: Policy) -> None:

@@ -323,12 +323,17 @@ class Policy:
         rule = self._rules[kind]
         return Receipt(name, kind, _shape(given), rule.name if rule else "keep", sent, sent != given)
 
-    def describe(self) -> str:
-        """Return the policy as a table for a data-protection officer."""
-        rows = [("kind", "rule", "what it does")]
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the policy as rows: kind of datum, name of the rule, what it does; the first names the columns."""
+        out = [("kind", "rule", "what it does")]
         for kind in _KINDS:
             rule = self._rules[kind]
-            rows.append((kind, rule.name, rule.says) if rule else (kind, "keep", "Sent as it is given."))
+            out.append((kind, rule.name, rule.says) if rule else (kind, "keep", "Sent as it is given."))
+        return out
+
+    def describe(self) -> str:
+        """Return the policy as a table for a data-protection officer."""
+        rows = self.rows()
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
         lines = [f"Policy {self.name}"]
         for number, (of, name, says) in enumerate(rows):

@@ -20,6 +20,8 @@ _MOST_ITEMS = 256
 _MOST_CHARS = 4096
 _DEEPEST = 8
 _LONGEST_KEY = 128
+#: In one text; further ones are replaced unread.
+_MOST_URLS = 8
 #: More texts than a few are looked at together first; then those with a finding one by one, as far as this goes.
 _FEW = 12
 _MOST_TOGETHER = 2048
@@ -69,7 +71,9 @@ def scrub_text(text: str, *, strict: bool = False) -> str:
 
     text = shorten(text)
     if "://" in text:
-        text = _URL.sub(lambda match: _scrub_inner_url(match.group(), strict), text)
+        text = _URL.sub(lambda match: _scrub_inner_url(match.group(), strict), text, count=_MOST_URLS)
+        if text.count("://") > _MOST_URLS:
+            text = _further_urls(text)
     plain = decoded(text) if _UNUSUAL.search(text) else text
     found = spans(plain, strict=strict)
     if not found:
@@ -87,6 +91,17 @@ def scrub_text(text: str, *, strict: bool = False) -> str:
         plain = replaced
     # Replacing made new neighbours three times over: nothing of such a text is worth a risk.
     return "[removed]" if found else replaced
+
+
+def _further_urls(text: str) -> str:
+    seen = 0
+
+    def judged(match: re.Match[str]) -> str:
+        nonlocal seen
+        seen += 1
+        return match.group() if seen <= _MOST_URLS else "[url]"
+
+    return _URL.sub(judged, text)
 
 
 def _scrub_inner_url(url: str, strict: bool) -> str:

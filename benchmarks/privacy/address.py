@@ -46,7 +46,11 @@ def rows() -> list[tuple[str, str, str, str]]:
     v4 = max(_surviving(spell, 32) for spell in _LAYOUTS.values())
     v6 = max(
         _surviving(spell, 128, tries=20)
-        for spell in (lambda n: str(IPv6Address(n)), lambda n: f"[{IPv6Address(n)}]:443", lambda n: f"{IPv6Address(n)}%eth0")
+        for spell in (
+            lambda n: str(IPv6Address(n)),
+            lambda n: f"[{IPv6Address(n)}]:443",
+            lambda n: f"{IPv6Address(n)}%eth0",
+        )
     )
     return [
         (f"IPv4 bits surviving, worst of {len(_LAYOUTS)} spellings", "32", "≤ 16", str(v4)),

@@ -17,16 +17,29 @@ from urllib.parse import quote
 __all__ = ["benign", "planted", "planted_titles", "titles"]
 
 _FIRST = {
-    False: "alice bob carol david emma frank grace henry julia kevin laura marie".split(),
-    True: "sophie lukas giulia mateusz ingrid pedro amelie yusuf priya hannah oliver katarzyna".split(),
+    False: ["alice", "bob", "carol", "david", "emma", "frank", "grace", "henry", "julia", "kevin", "laura", "marie"],
+    True: [
+        "sophie",
+        "lukas",
+        "giulia",
+        "mateusz",
+        "ingrid",
+        "pedro",
+        "amelie",
+        "yusuf",
+        "priya",
+        "hannah",
+        "oliver",
+        "katarzyna",
+    ],
 }
 _LAST = {
-    False: "smith miller jones garcia muller dupont rossi novak".split(),
-    True: "johansson kowalska fernandes schneider okafor yamamoto lefebvre bianchi".split(),
+    False: ["smith", "miller", "jones", "garcia", "muller", "dupont", "rossi", "novak"],
+    True: ["johansson", "kowalska", "fernandes", "schneider", "okafor", "yamamoto", "lefebvre", "bianchi"],
 }
 _HOSTS = {
-    False: "example.com example.org mail.example.net".split(),
-    True: "gmail.com web.de uni-ulm.de correo.es firma.co.uk".split(),
+    False: ["example.com", "example.org", "mail.example.net"],
+    True: ["gmail.com", "web.de", "uni-ulm.de", "correo.es", "firma.co.uk"],
 }
 _B62 = string.ascii_letters + string.digits
 
@@ -289,8 +302,42 @@ def planted(*, held_out: bool, strict: bool, count: int = 4000, seed: int = 2026
 
 
 _WORDS = {
-    False: "pricing about blog products shoes summer sale news contact team careers features docs guide install windows linux".split(),
-    True: "angebote kinder fahrrad zubehoer reise hotels barcelona chaussures femme recettes noticias deportes ofertas scarpe uomo".split(),
+    False: [
+        "pricing",
+        "about",
+        "blog",
+        "products",
+        "shoes",
+        "summer",
+        "sale",
+        "news",
+        "contact",
+        "team",
+        "careers",
+        "features",
+        "docs",
+        "guide",
+        "install",
+        "windows",
+        "linux",
+    ],
+    True: [
+        "angebote",
+        "kinder",
+        "fahrrad",
+        "zubehoer",
+        "reise",
+        "hotels",
+        "barcelona",
+        "chaussures",
+        "femme",
+        "recettes",
+        "noticias",
+        "deportes",
+        "ofertas",
+        "scarpe",
+        "uomo",
+    ],
 }
 
 
@@ -379,7 +426,8 @@ def planted_titles(*, held_out: bool, count: int = 2000, seed: int = 11) -> Iter
         "coordinates": (lambda: draw.place().replace(",", ", "), ["Map at {}", "Pin {}"]),
         "street": (
             lambda: (
-                f"{draw.r.randrange(1, 99)} {draw.r.choice(['Baker Street', 'Park Avenue', 'Mill Road'] if not held_out else ['Elm Drive', 'Queens Road', 'Station Lane'])}"
+                f"{draw.r.randrange(1, 99)} "
+                f"{draw.r.choice(['Baker Street', 'Park Avenue', 'Mill Road'] if not held_out else ['Elm Drive', 'Queens Road', 'Station Lane'])}"
             ),
             ["Delivery to {}", "{} – Order"],
         ),

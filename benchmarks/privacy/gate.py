@@ -12,7 +12,9 @@ from analytical.privacy import Policy
 __all__ = ["rows"]
 
 _FIELDS = Fields(url="dl", title="dt", client_ip="uip", user_agent="ua", referrer="dr")
-_BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+_BROWSER = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+)
 
 
 def _hit() -> dict[str, object]:
@@ -60,5 +62,12 @@ def rows() -> list[tuple[str, str, str, str]]:
 
         first()
         cost = _median(unseen, 2_000)
-        out.append((f"whole gate per hit, first sight of a browser ({policy.name})", "1,315 µs (the browser alone)", "≤ 60 µs", f"{cost:.1f} µs"))
+        out.append(
+            (
+                f"whole gate per hit, first sight of a browser ({policy.name})",
+                "1,315 µs (the browser alone)",
+                "≤ 60 µs",
+                f"{cost:.1f} µs",
+            )
+        )
     return out

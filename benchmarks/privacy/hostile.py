@@ -10,11 +10,79 @@ from analytical.privacy import Policy
 __all__ = ["rows"]
 
 _FIELDS = Fields(url="dl", title="dt")
-_UNITS = (
-    "a 1 @ a@ a@b. % %25 - / /a1 +1 ( 1. 12.34.56.78, :: 1: = a=b& token= &#64; é \u200b eyJ sk- x7K9qZ- AB12- DE89 4111- a-b-c- ip- ///a.b < ; \\ "
-    "http:// https://a.b/c?d [ for= (( \u0660 \uff10 mr. \U0001f600"
-).split(" ") + [" ", "1 ", "0 1", "Hello ", "Dear A ", "Alice's account ", "12 a ", "calle a ", "born 1 ", "a at b dot ", "search for ", "4111 1111 "]
-_NAMES = "url title referrer client_ip user_agent language client_id user_id session_id screen name category label currency".split()
+_UNITS = [
+    "a",
+    "1",
+    "@",
+    "a@",
+    "a@b.",
+    "%",
+    "%25",
+    "-",
+    "/",
+    "/a1",
+    "+1",
+    "(",
+    "1.",
+    "12.34.56.78,",
+    "::",
+    "1:",
+    "=",
+    "a=b&",
+    "token=",
+    "&#64;",
+    "é",
+    "\u200b",
+    "eyJ",
+    "sk-",
+    "x7K9qZ-",
+    "AB12-",
+    "DE89",
+    "4111-",
+    "a-b-c-",
+    "ip-",
+    "///a.b",
+    "<",
+    ";",
+    "\\",
+    "http://",
+    "https://a.b/c?d",
+    "[",
+    "for=",
+    "((",
+    "٠",
+    "０",
+    "mr.",
+    "😀",
+    " ",
+    "1 ",
+    "0 1",
+    "Hello ",
+    "Dear A ",
+    "Alice's account ",
+    "12 a ",
+    "calle a ",
+    "born 1 ",
+    "a at b dot ",
+    "search for ",
+    "4111 1111 ",
+]
+_NAMES = [
+    "url",
+    "title",
+    "referrer",
+    "client_ip",
+    "user_agent",
+    "language",
+    "client_id",
+    "user_id",
+    "session_id",
+    "screen",
+    "name",
+    "category",
+    "label",
+    "currency",
+]
 
 
 def rows() -> list[tuple[str, str, str, str]]:
@@ -24,7 +92,7 @@ def rows() -> list[tuple[str, str, str, str]]:
     worst, where, whole = 0.0, "", 0.0
     for unit in _UNITS:
         text = (unit * (size // len(unit) + 1))[:size]
-        fields = {name: text for name in _NAMES}
+        fields = dict.fromkeys(_NAMES, text)
         fields["properties"] = {"a": text, "b": [text[:64] + str(index) for index in range(300)], "c": {"d": text}}
         _cost(policy, {"title": "warm 1234567 @ up"})
         for name, value in fields.items():
