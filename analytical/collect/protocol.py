@@ -10,14 +10,25 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..errors import ConfigurationError, SourceError, Unsupported, did_you_mean
+from ..errors import ConfigurationError, SourceError, UnknownName, Unsupported, did_you_mean
 from ..http import Request, Response
 from ..registry import Registry
 from ..retry import RETRYABLE_STATUSES
 from ..secrets import resolve
 from .period import Period
 
-__all__ = ["SOURCES", "Page", "Query", "Refusal", "Row", "Source", "Token", "json_of", "refusal_by_status"]
+__all__ = [
+    "SOURCES",
+    "Page",
+    "Query",
+    "Refusal",
+    "Row",
+    "Source",
+    "Token",
+    "json_of",
+    "options_of",
+    "refusal_by_status",
+]
 
 #: One row of a platform's answer, in the platform's own names.
 Row = Mapping[str, Any]
@@ -213,6 +224,17 @@ class Source:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} source {self.id!r}>"
+
+
+def options_of(name: str) -> frozenset[str]:
+    """Return the options that a source takes besides ``id`` and ``endpoint``; none where there is no such source."""
+    try:
+        made = SOURCES.get(name)
+    except UnknownName:
+        return frozenset()
+    if not (isinstance(made, type) and issubclass(made, Source)):
+        return frozenset()
+    return frozenset(made.__dataclass_fields__) - {"id", "endpoint"}
 
 
 def refusal_by_status(response: Response, message: str = "") -> Refusal | None:

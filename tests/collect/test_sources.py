@@ -101,7 +101,7 @@ class TestPostHog(SourceContract):
 
 
 class TestMixpanel(SourceContract):
-    source = Mixpanel(id="token", project_id="77", service_account="me.mp", service_secret="m1x-s3cret")
+    source = Mixpanel(id="token", project_id="77", service_account="me.mp", secret="m1x-s3cret")
     query = Query(method="", by={"event": "event", "plan": "plan"}, metrics={"count": "events"})
     samples = samples("mixpanel")
 

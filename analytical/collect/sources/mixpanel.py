@@ -31,17 +31,19 @@ class Mixpanel(Source):
 
     Args:
         service_account: a service account's user name.
-        service_secret: its secret.
+        secret: its secret.
+        region: ``eu`` or ``in``, where the data are not in the United States.
         project_id: the project's number, where the provider's id is a project token.
     """
 
     name: ClassVar[str] = "mixpanel"
     spans: ClassVar[tuple[str | None, ...]] = ("day", "week", "month")
-    secret_options: ClassVar[tuple[str, ...]] = ("service_secret",)
+    secret_options: ClassVar[tuple[str, ...]] = ("secret",)
 
     service_account: str = ""
-    service_secret: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
     project_id: str = ""
+    region: str = ""
 
     def completed(self, query: Query) -> Query:
         metrics = query.metrics if query.metrics is not None else {"count": "count"}
@@ -57,7 +59,7 @@ class Mixpanel(Source):
         if not (self.project_id or self.id).isdigit():
             raise ConfigurationError('reports of mixpanel need the project\'s number; type: project_id="123456"')
         self.need("service_account", "name.abc123.mp-service-account")
-        self.need("service_secret", "env:MIXPANEL_SECRET")
+        self.need("secret", "env:MIXPANEL_SECRET")
 
     def first(self, query: Query, period: Period) -> Request:
         params: dict[str, Any] = {
@@ -69,12 +71,12 @@ class Mixpanel(Source):
             params["where"] = str(query.where)
         for name, value in query.native.items():
             params[name] = msgspec.json.encode(value).decode() if isinstance(value, list | tuple) else value
-        basic = b64encode(f"{self.service_account}:{self.service_secret}".encode()).decode()
+        basic = b64encode(f"{self.service_account}:{self.secret}".encode()).decode()
         return Request(
             method="GET",
-            url=f"{_host(self.endpoint)}/api/2.0/export?{urlencode(params)}",
+            url=f"{_host(self.endpoint, self.region)}/api/2.0/export?{urlencode(params)}",
             headers={"Authorization": f"Basic {basic}", "Accept": "text/plain", "Accept-Encoding": "gzip"},
-            secrets=(self.service_secret, basic),
+            secrets=(self.secret, basic),
         )
 
     def page(self, query: Query, period: Period, request: Request, response: Response) -> Page:
@@ -127,9 +129,9 @@ def _counted(response: Response, by: list[str]) -> Iterator[Row]:
         yield {**dict(zip(by, key, strict=True)), "count": count}
 
 
-def _host(endpoint: str) -> str:
+def _host(endpoint: str, region: str) -> str:
     if not endpoint:
-        return HOST
+        return HOST if region.lower() in ("", "us") else f"https://data-{region.lower()}.mixpanel.com"
     parts = urlsplit(endpoint)
     # Events go to api[-eu|-in].mixpanel.com, exports come from data[-eu|-in].mixpanel.com.
     host = parts.netloc

@@ -33,6 +33,7 @@ class PostHog(Source):
 
     Args:
         personal_api_key: a personal key with the scope "Query Read".
+        region: ``eu``, where the data are not in the United States.
         project: the project's number, where the provider's id is a project's public key (``phc_…``).
     """
 
@@ -42,6 +43,7 @@ class PostHog(Source):
 
     personal_api_key: str = field(default="", repr=False)
     project: str = ""
+    region: str = ""
 
     def check(self, query: Query) -> None:
         super().check(query)
@@ -115,7 +117,7 @@ class PostHog(Source):
         )
 
     def _api(self) -> str:
-        parts = urlsplit(self.endpoint or "https://us.posthog.com")
+        parts = urlsplit(self.endpoint or f"https://{self.region.lower() or 'us'}.posthog.com")
         # Events go to us.i.posthog.com, queries to us.posthog.com.
         host = parts.netloc.replace(".i.posthog.com", ".posthog.com")
         project = quote(self.project or self.id, safe="")
