@@ -144,8 +144,10 @@ class GoogleAnalytics(Backend):
     Args:
         aip: send ``aip=1`` with every hit, so that the collector masks addresses itself.
         validate: ask ``/debug/collect`` first, and raise what it finds.
+        api_secret: what a ``G-`` id needs; v1 has no secrets, and nothing is done with it here.
     """
 
+    api_secret: str | None = option(secret=True, doc="a GA4 stream's API secret, for G- ids")
     aip: bool = option(False, doc="send aip=1 with every hit")
     validate: bool = option(False, doc="ask the validation server before sending")
 
