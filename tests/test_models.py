@@ -373,3 +373,44 @@ def test_the_transport_may_answer_by_a_function() -> None:
         return Response(status=202 if request.url.startswith("https://plausible.io") else 500)
 
     assert plausible(transport=FakeTransport([answer])).pageview(url="https://example.com/")
+
+
+GPTBOT = "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; GPTBot/1.2; +https://openai.com/gptbot"
+
+
+def test_robots_are_dropped_tagged_or_sent_elsewhere() -> None:
+    dropping = plausible(bots="drop")
+    assert dropping.pageview(url="https://example.com/", user_agent=GPTBOT) is False
+    assert dropping.pageview(url="https://example.com/", user_agent=FIREFOX) is True
+    assert dropping.stats()["withheld"] == 1
+
+    for name, endpoint in (("matomo", "https://m.example"), ("goatcounter", "https://g.example")):
+        transport = FakeTransport()
+        tagging = analytical.Provider(name, 1, endpoint=endpoint, bots="tag", transport=transport)
+        tagging.pageview(url="https://example.com/", user_agent=GPTBOT, client_ip="203.0.113.9")
+        tagging.pageview(url="https://example.com/", user_agent=FIREFOX, client_ip="203.0.113.9")
+        robot, person = (request.body + request.url.encode() for request in transport.requests)
+        assert b"recMode=1" in robot or b'"bot":' in robot
+        assert b"recMode" not in person
+        assert b'"bot":' not in person
+
+    with recording() as recorder:
+        analytical.configure({"robots": {"provider": "stdout", "id": "robots"}})
+        routing = plausible(bots=analytical.Bots(action="route", to="robots"))
+        routing.pageview({"props": {"plan": "pro"}}, url="https://example.com/", user_agent=GPTBOT)
+        routing.pageview(url="https://example.com/", user_agent=FIREFOX)
+    assert [to for to, _ in recorder.entries] == ["robots", routing.to]
+
+
+def test_a_withdrawal_ends_what_is_queued(tmp_path: Path) -> None:
+    from analytical.privacy.consent import subject_tag
+
+    tag = subject_tag(b"0123456789abcdef0123456789abcdef", "user-5")
+    transport = FakeTransport([503])
+    with plausible(transport=transport, spool=tmp_path / "outbox.db") as site:
+        assert site.event("order", url="https://example.com/", subject=tag)
+        site.withdraw(tag)
+        assert site.event("order", url="https://example.com/", subject=tag)
+        assert site.flush(10)
+        assert site.stats()["dropped"] == 2
+    assert (tmp_path / "outbox.db.tombstones").exists()

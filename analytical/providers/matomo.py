@@ -227,6 +227,11 @@ class Matomo(Backend):
             if isinstance(native.get(key), str):
                 native[key] = _fitting(native[key], limit)
         native.pop("token_auth", None)
+        if hit.bot:
+            # bots=1 lets the server record what its own detector takes for a robot; recMode=1 (newer servers, UNVERIFIED)
+            # files it under robots rather than visits.
+            native.setdefault("bots", 1)
+            native.setdefault("recMode", 1)
         if hit.kind == "event":
             # An empty category or action would be counted as a page view.
             native["e_c"] = _unblank(native.get("e_c"))
