@@ -27,7 +27,10 @@ class Middleware(asgi.Middleware):
         if given is not None:
             return given
         routes = getattr(scope.get("app"), "routes", None)
-        found = _match(routes, dict(scope)) if routes else None
+        try:
+            found = _match(routes, dict(scope)) if routes else None
+        except Exception:  # noqa: BLE001 - a router of another kind; the page is served without a template's name
+            found = None
         return template(found) if found is not None else None
 
 
@@ -42,7 +45,14 @@ def _match(routes: Iterable[Any], scope: dict[str, Any]) -> str | None:
         match, child = matches(scope)
         if match is Match.NONE:
             continue
-        path = str(getattr(route, "path", ""))
+        # Recent FastAPI (0.165) resolves what an included router holds only when it is asked.
+        included = getattr(route, "effective_candidates", None)
+        if included is not None:
+            whole = _match(included(), scope)
+            if whole is not None:
+                return whole
+            continue
+        path = str(getattr(route, "path", None) or getattr(getattr(route, "starlette_route", None), "path", ""))
         inner = getattr(route, "routes", None)
         if inner:
             deeper = _match(inner, {**scope, **child})

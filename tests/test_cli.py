@@ -1,0 +1,314 @@
+"""The command line: what it prints, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analytical.cli import COMMANDS, group, main
+from analytical.inspector import Faults, Inspector
+
+UA = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200", **environment}).invoke(group(), arguments, catch_exceptions=False)
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    code = """
+import sys
+from analytical.cli import group
+from click.testing import CliRunner
+print(CliRunner().invoke(group(), ["--help"]).output)
+loaded = [name for name in sys.modules if name.startswith("analytical.") and name not in
+          ("analytical.cli", "analytical.cli._group", "analytical.errors")]
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in ("send", "explain", "inspect", "demo", "providers", "doctor", "collect", "serve", "check"):
+        assert re.search(rf"^  {name} ", done.stdout, re.M)
+
+
+def test_python_m_analytical_is_the_same() -> None:
+    done = subprocess.run([sys.executable, "-m", "analytical", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("analytical, version ")
+
+
+def test_every_command_there_is_has_help() -> None:
+    for name in COMMANDS:
+        found = run(name, "--help")
+        assert found.exit_code in (0, 2)
+        if found.exit_code == 2:
+            assert "no command" in found.output or "pip install" in found.output
+
+
+def test_a_misspelled_command_is_a_usage_error_that_helps() -> None:
+    found = run("inspekt")
+    assert found.exit_code == 2
+    assert 'Did you mean "inspect"?' in found.output
+
+
+def test_without_the_extra_one_sentence_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("analytical.cli.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        'the command line needs an optional dependency; type: pip install "analytical[cli]"\n'
+    )
+
+
+# -- send and explain ------------------------------------------------------------------------------------------------
+
+
+def test_send_delivers_and_says_so() -> None:
+    with Inspector() as inspector:
+        found = run(
+            "send", "event", "signup", "--provider", "matomo", "--id", "1", "--endpoint", inspector.url,
+            "--url", "https://example.com/", "-p", "plan=pro", "-p", "seats=3", "--value", "2.5",
+        )  # fmt: skip
+        assert (found.exit_code, found.output) == (0, "delivered: the platform confirms it\n")
+        (hit,) = inspector.wait(1)
+        assert (hit["kind"], hit["name"]) == ("event", "signup")
+
+
+def test_send_takes_the_platforms_own_keys() -> None:
+    with Inspector() as inspector:
+        found = run(
+            "send", "pageview", "--provider", "matomo", "--id", "1", "--endpoint", inspector.url,
+            "--param", "url=https://example.com/", "--param", "action_name=Home", "--json",
+        )  # fmt: skip
+        assert found.exit_code == 0
+        assert json.loads(found.output)["state"] == "delivered"
+        assert inspector.wait(1)[0]["title"] == "Home"
+
+
+def test_send_to_a_platform_that_cannot_confirm_says_that_too() -> None:
+    with Inspector() as inspector:
+        found = run("send", "pageview", "--destination", f"snowplow+{inspector.url}/shop", "--url", "https://e.com/")
+        assert (found.exit_code, found.output.split(":")[0]) == (0, "sent")
+
+
+def test_send_that_fails_exits_with_1_and_the_reason() -> None:
+    with Inspector(faults=Faults(status=500)) as inspector:
+        url = inspector.url
+        found = run(
+            "send", "pageview", "--provider", "plausible", "--id", "e.com", "--endpoint", url, "--url", "https://e.com/"
+        )
+        assert found.exit_code == 1
+        assert "500" in found.output
+    gone = run(
+        "send", "pageview", "--provider", "plausible", "--id", "e.com", "--endpoint", url, "--url", "https://e.com/"
+    )
+    assert gone.exit_code == 1
+    assert "could not be reached" in gone.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--provider", "mattomo"], 'Did you mean "matomo"?'),
+        (["--provider", "matomo", "--id", "1", "--endpoint", "https://h", "-o", "tokn=x"], "option"),
+        (["--provider", "matomo", "--id", "1", "--endpoint", "https://h"], "needs url="),
+        (["--provider", "matomo", "--id", "1"], "endpoint="),
+        (["--provider", "matomo", "--to", "web"], "one of"),
+        (["--to", "web"], "analytical.configure"),
+        (["--provider", "stdout", "-p", "nonsense"], "NAME=VALUE"),
+        (["--provider", "stdout", "--value", "much"], "a number"),
+        (["--provider", "stdout", "--time", "2026-01-01T00:00:00"], "offset"),
+        (["--provider", "stdout", "--time", "noon"], "ISO 8601"),
+        (["--config", "missing.toml", "--to", "x"], "cannot be read"),
+    ],
+)
+def test_a_wrong_call_exits_with_2_and_says_why(arguments: list[str], said: str) -> None:
+    found = run("send", "pageview", *arguments)
+    assert found.exit_code == 2
+    assert said in found.output
+
+
+def test_a_configured_provider_is_used_by_name(tmp_path: Path) -> None:
+    with Inspector() as inspector:
+        file = tmp_path / "analytical.toml"
+        file.write_text(
+            f'[providers.web]\nprovider = "plausible"\nid = "e.com"\nendpoint = "{inspector.url}"\n'
+            f'delivery = "background"\nspool = "{tmp_path / "outbox.db"}"\n'
+        )
+        found = run(
+            "send", "pageview", "--config", str(file), "--to", "web", "--url", "https://e.com/x", "--user-agent", UA
+        )
+        assert found.exit_code == 0, found.output
+        assert inspector.wait(1)[0]["url"] == "https://e.com/x"
+    assert not (tmp_path / "outbox.db").exists()
+
+
+def test_the_environments_provider_is_the_default() -> None:
+    with Inspector() as inspector:
+        url = f"plausible+{inspector.url}/e.com"
+        assert run("send", "pageview", "--url", "https://e.com/", "--user-agent", UA, ANALYTICAL_URL=url).exit_code == 0
+        assert inspector.wait(1)
+
+
+def test_explain_shows_the_request_masked_and_what_the_gate_did() -> None:
+    arguments = (
+        "explain", "pageview", "--provider", "ga4", "--id", "G-1", "-o", "api_secret=do-not-show",
+        "--url", "https://e.com/x?email=a%40b.example", "--client-ip", "203.0.113.9",
+    )  # fmt: skip
+    found = run(*arguments)
+    assert found.exit_code == 0
+    assert "api_secret=***" in found.output
+    assert "203.0.0.0" in found.output
+    for hidden in ("do-not-show", "203.0.113.9", "a%40b.example"):
+        assert hidden not in found.output
+    data = json.loads(run(*arguments, "--json").output)
+    assert data["requests"][0]["method"] == "POST"
+    assert {receipt["field"] for receipt in data["receipts"]} >= {"url", "client_ip"}
+
+
+# -- providers -------------------------------------------------------------------------------------------------------
+
+
+def test_providers_come_from_the_classes_own_facts() -> None:
+    from analytical.registry import PROVIDERS
+
+    table = run("providers").output
+    data = json.loads(run("providers", "--json").output)
+    named = {name for facts in data for name in [facts["name"], *facts["aliases"]]}
+    assert named == set(PROVIDERS.names())
+    for facts in data:
+        assert facts["name"] in table
+        assert facts["batch"] == PROVIDERS.get(facts["name"]).max_batch
+
+
+def test_one_provider_is_shown_with_its_options_and_keys() -> None:
+    shown = run("providers", "matomo").output
+    assert "token_auth (secret)" in shown
+    assert "title = action_name" in shown
+    assert json.loads(run("providers", "piwik", "--json").output)["name"] == "matomo"
+    assert run("providers", "mattomo").exit_code == 2
+
+
+# -- doctor ----------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_a_healthy_configuration_healthy() -> None:
+    with Inspector() as inspector:
+        url = f"plausible+{inspector.url}/e.com?delivery=background"
+        found = run("doctor", ANALYTICAL_URL=url)
+        assert (found.exit_code, found.output.splitlines()[-1]) == (0, "nothing to mend")
+        assert "takes the credentials" in found.output
+        assert "not checked" in run("doctor", "--offline", ANALYTICAL_URL=url).output
+
+
+def test_doctor_exits_with_1_where_a_platform_refuses() -> None:
+    with Inspector(faults=Faults(status=401)) as inspector:
+        url = inspector.url
+        found = run("doctor", ANALYTICAL_URL=f"plausible+{url}/e.com")
+        assert found.exit_code == 1
+        assert "http 401" in found.output
+        assert "delivers inline" in found.output
+    assert "no answer" in run("doctor", ANALYTICAL_URL=f"plausible+{url}/e.com").output
+
+
+def test_doctor_names_the_clash_with_django_analytical(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    real = importlib.metadata.distribution
+
+    class Theirs:
+        version = "3.2.0"
+
+    def distribution(name: str) -> Any:
+        return Theirs() if name == "django-analytical" else real(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    found = run("doctor", "--offline")
+    assert found.exit_code == 1
+    assert "django-analytical 3.2.0" in found.output
+    assert "pip uninstall django-analytical" in found.output
+
+
+def test_doctor_knows_the_servers_around_it() -> None:
+    from types import SimpleNamespace
+
+    from analytical.cli.doctor import _server
+
+    threadless = {"uwsgi": SimpleNamespace(opt={})}
+    assert [finding.mark for finding in _server({}, threadless)] == ["bad"]
+    assert [finding.mark for finding in _server({}, {"uwsgi": SimpleNamespace(opt={"enable-threads": True})})] == []
+    assert "flushing" in next(iter(_server({"AWS_LAMBDA_FUNCTION_NAME": "f"}, {}))).advice
+    assert "preloads" in next(iter(_server({"GUNICORN_CMD_ARGS": "--preload"}, {}))).what
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('provider = "mattomo"', "Did you mean"),
+        ('provider = "matomo"\nid = 1\nendpoint = "https://h"\ntoken_auth = "env:NO_SUCH"', "NO_SUCH"),
+        ('provider = "plausible"\nid = "e"\nspool = "/no/such/folder/outbox.db"', "cannot be written"),
+    ],
+)
+def test_doctor_names_what_is_wrong_in_a_configuration(table: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(f"[providers.web]\n{table}\n")
+    found = run("doctor", "--offline", "--config", str(file))
+    assert found.exit_code == 1
+    assert said in found.output
+
+
+# -- inspect ---------------------------------------------------------------------------------------------------------
+
+
+def test_inspect_serves_until_it_is_interrupted() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "analytical", "inspect", "--port", "0", "--status", "429", "--delay", "10ms"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        url = re.findall(r"http://127\.0\.0\.1:\d+", line)[0]
+        with urllib.request.urlopen(f"{url}/hits.ndjson", timeout=10) as answer:
+            assert answer.read() == b""
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_inspect_on_a_taken_port_exits_with_1() -> None:
+    with Inspector() as inspector:
+        done = subprocess.run(
+            [sys.executable, "-m", "analytical", "inspect", "--port", str(inspector.port)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "--port 0" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--fail-rate", "2"], ["--delay", "soon"], ["--status", "42"]])
+def test_inspect_refuses_nonsense(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "analytical", "inspect", *arguments], capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
