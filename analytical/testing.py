@@ -1,11 +1,11 @@
 """For tests: of an application that sends, and of plug-ins.
 
-* :func:`recording` and the pytest fixture ``analytical_recorder``: every provider of the process records instead of sending.
+* :func:`recording` and the pytest fixture ``analytical_recorder``: providers record instead of sending.
 * :class:`FakeTransport`: the last metre only is replaced; it answers as the platform would, or from a script.
 * :func:`assert_no_leak`: plants markers in every field and searches everything that leaves.
 * ``ProviderContract``, ``SpoolContract``, ``SourceContract``, ``SinkContract``: suites that a plug-in's tests inherit.
 
-Importing this module imports nothing of the sending half, so that the pytest plug-in costs nothing where it is not used.
+Importing this module imports nothing of the sending half: the pytest plug-in costs nothing where it is not used.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import analytical  # noqa: E402
+import analytical
 
 project = "analytical"
 author = "the analytical authors"

@@ -36,7 +36,8 @@ FORBIDDEN = {
     "collect": {"backend", "privacy", "spool", "delivery", "providers", "models", "context", "observe", "bots"},
 }
 IMPURE = {
-    "requests", "time", "threading", "logging", "sqlite3", "socket", "asyncio", "random", "os", "subprocess", "urllib3", "secrets",
+    "requests", "time", "threading", "logging", "sqlite3", "socket", "asyncio", "random", "os", "subprocess",
+    "urllib3", "secrets",
 }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def name_of(path: Path) -> str:
 
 
 def room(name: str) -> str:
-    return name if name in {"providers.base", "providers.vocabulary"} else name.split(".")[0]
+    return name if name in {"providers.base", "providers.vocabulary"} else name.partition(".")[0]
 
 
 def floor(name: str) -> int:
@@ -65,7 +66,7 @@ def imports(path: Path) -> set[tuple[str, bool]]:
     found: set[tuple[str, bool]] = set()
     package = path.relative_to(ROOT.parent).with_suffix("").parts
     if package[-1] == "__init__":
-        package = package[:-1] + ("",)
+        package = (*package[:-1], "")
 
     def visit(node: ast.AST, eager: bool) -> None:
         for child in ast.iter_child_nodes(node):
@@ -181,7 +182,8 @@ import analytical
 assert threading.active_count() == 1
 assert not logging.getLogger().handlers
 assert set(os.environ) == before
-heavy = {"requests", "sqlite3", "asyncio", "urllib3", "ua_parser", "user_agents", "importlib.metadata", "click", "rich", "msgspec"} & set(sys.modules)
+heavy = {"requests", "sqlite3", "asyncio", "urllib3", "ua_parser", "user_agents", "importlib.metadata", "click", "rich",
+         "msgspec"} & set(sys.modules)
 assert not heavy, heavy
 """
     run(code)

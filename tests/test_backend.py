@@ -127,7 +127,7 @@ def test_one_hit_that_cannot_be_encoded_costs_no_other() -> None:
 def test_a_backend_that_misreads_an_answer_claims_nothing() -> None:
     class Wild(Post):
         def interpret(self, response: Response, hits: Sequence[Hit], *, now: float) -> list[Verdict]:
-            return [][1]
+            raise IndexError
 
     class Short(Post):
         def interpret(self, response: Response, hits: Sequence[Hit], *, now: float) -> list[Verdict]:
@@ -200,7 +200,7 @@ def test_options_are_checked_and_secrets_resolved(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_the_platform_could_never_take_is_refused() -> None:
-    with pytest.raises(InvalidHit, match="no hit type 'pagevieww'.*Did you mean \"pageview\""):
+    with pytest.raises(InvalidHit, match=r"no hit type 'pagevieww'.*Did you mean \"pageview\""):
         Post(id="1").refuse("pagevieww", {})
     with pytest.raises(InvalidHit, match=r"a pageview on post needs url= \(native 'u'\)"):
         Post(id="1").refuse("pageview", {"url": ""})

@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -309,7 +308,7 @@ def test_a_mistake_at_one_of_several_raises_after_the_others_were_served() -> No
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real package, installed by pip into a folder of its own."""
     target = tmp_path_factory.mktemp("plugin")
     source = Path(__file__).parent / "plugin"
@@ -318,11 +317,12 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     shutil.copytree(source, copy)
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy)],
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+         "--target", str(target), str(copy)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    yield target
+    return target
 
 
 def test_a_plugin_of_another_package_works_by_name(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:

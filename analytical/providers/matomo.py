@@ -228,8 +228,8 @@ class Matomo(Backend):
                 native[key] = _fitting(native[key], limit)
         native.pop("token_auth", None)
         if hit.bot:
-            # bots=1 lets the server record what its own detector takes for a robot; recMode=1 (newer servers, UNVERIFIED)
-            # files it under robots rather than visits.
+            # bots=1: the server records what its own detector takes for a robot. recMode=1: newer servers (UNVERIFIED)
+            # file it under robots rather than visits.
             native.setdefault("bots", 1)
             native.setdefault("recMode", 1)
         if hit.kind == "event":
