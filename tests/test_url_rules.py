@@ -42,7 +42,7 @@ def test_userinfo_fragment_matrix_and_query_go() -> None:
         ("/orders/507f1f77bcf86cd799439011", None, "/orders/:id"),
         ("/users/alice", None, "/users/:id"),
         ("/@alice", None, "/:id"),
-        ("/~alice/x", None, None),
+        ("/~alice/x", None, "/:id/x"),
         ("/users/@alice/posts", None, "/users/:id/posts"),
         ("/people/amelie-yamamoto", "/people/:name", "/people/:id"),
         ("/unsubscribe/48213", None, "/unsubscribe/:id"),

@@ -33,7 +33,8 @@ _WEAK_GREETING = words(
     "hello hallo car"
 ) | {"thank you"}
 _TITLE = re.compile(
-    r"(?<![^\W_])(mr|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame|mademoiselle|sr"
+    r"(?<![^\W_])(mr|m(?=\.)|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame"
+    r"|mademoiselle|sr"
     r"|sra|srta|señora?|señorita|"
     r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer"
     r"|dhr|mevr|mw|doctor|sir|lady|lord|"
@@ -71,7 +72,7 @@ _GREETERS = words(
     "dzień drogi droga ahoj merhaba sayın привет здравствуйте уважаемый уважаемая"
 )
 _TITLES = words(
-    "mr mrs ms miss mx dr prof professor herr herrn frau fräulein mme mlle monsieur madame mademoiselle sr sra "
+    "m mr mrs ms miss mx dr prof professor herr herrn frau fräulein mme mlle monsieur madame mademoiselle sr sra "
     "srta señor señora señorita don doña dona sig signor signora dott dottoressa avv ing senhor senhora pan pani "
     "pana mevrouw meneer dhr mevr mw doctor sir lady lord rev reverend capt captain господин госпожа"
 )
@@ -100,7 +101,7 @@ _PAGES = words(
     "account profile profil konto compte cuenta perfil dashboard patient customer member user medical resume cv "
     "lebenslauf"
 )
-_HEAD = re.compile(r"[^\W\d_][\w'’-]*(?: [^\W\d_][\w'’-]*){0,2}\Z")
+_HEAD = re.compile(r"[^\W\d_][\w'’-]*\.?(?: [^\W\d_][\w'’-]*\.?){0,2}\Z")
 _PARTICLES = words("von van de der den di da del della du la le bin ibn al el dos das zu zum ter ten y e mac o'")
 _SEARCH = re.compile(
     r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse"

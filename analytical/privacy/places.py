@@ -39,7 +39,7 @@ _STREET_EN = re.compile(
     r"(?:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq|way|terrace"
     r"|crescent|close|"
     r"parkway|pkwy|circle|cir|highway|hwy|gardens|grove|mews|row|hill|walk|alley|quay|wharf|loop|trail|pike"
-    r"|plaza)\b\.?"
+    r"|plaza)\b\.?(?: (?:[ns][ew]?|[ew])\b)?"
     r"(?:,? (?:apt|apartment|unit|suite|ste|flat|floor|#)\.? ?#?\w{1,6})?"
     r"(?:,? [^\W\d_][\w .]{1,30}?,? [a-z]{2} \d{5}(?:-\d{4})?)?"
     r"(?! (?!in |apt|unit|flat|suite|and |near |at |is )[^\W\d_])",

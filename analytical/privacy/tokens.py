@@ -45,14 +45,14 @@ _BEARER = re.compile(r"(?<!\w)(?:bearer|basic|digest|apikey|token)\s+([\w.~+/-]{
 _CARRIED = re.compile(
     r"(?<![A-Za-z0-9])(passwor[dt]|passwd|pwd|passphrase|pass|secret|token|api[ _-]?key|access[ _-]?(?:key|token)"
     r"|session[ _-]?id|"
-    r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:verification|security|access|reset|login|auth"
+    r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:your|verification|security|access|reset|login|auth"
     r"|confirmation|backup) "
     r"code|cvv2?|cvc2?|csrf|signature|credentials?|passcode|kennwort|mot de passe|contraseña|senha|hasło|wachtwoord"
     r"|parola)"
     r"[\"']?\s{0,2}(?:[:=]|\bis\b|\bist\b|\best\b|\bes\b)\s{0,2}[\"']?([^\s\"'&;,<>]{3,}+)",
 )
 _CARRIERS = words(
-    "password passwort passwd pwd passphrase pass secret token api apikey access session sid otp pin one "
+    "your password passwort passwd pwd passphrase pass secret token api apikey access session sid otp pin one "
     "verification security reset login auth confirmation backup cvv cvc csrf signature credential credentials "
     "passcode kennwort mot contraseña senha hasło wachtwoord parola"
 )

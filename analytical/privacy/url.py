@@ -183,7 +183,7 @@ def _split(url: str) -> tuple[str, str, str] | None:
     """Return scheme with host, path, and query."""
     from .text import shorten
 
-    url = shorten(url.strip())
+    url = shorten(url.strip(" \t\r\n\f\v"))
     if _CONTROL.search(url):
         # Browsers drop tabs and line breaks inside an address; a space is spelled %20.
         url = _CONTROL.sub(lambda match: "%20" if " " in match.group() else "", url)
@@ -320,7 +320,7 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
         return found[0][2] if found else None
     if _ASSET.fullmatch(text):
         found = [span for span in spans(text, bare=False, people=False) if span[2] not in ("token", "id")]
-    elif strict and text[:1] in "@~" and len(text) > 1 and (last or before in PEOPLE):
+    elif strict and len(text) > 1 and (text[0] == "~" or (text[0] == "@" and (last or before in PEOPLE))):
         return "id"
     else:
         found = spans(text, strict=strict, slug=True, bare=False, people=" " in text)

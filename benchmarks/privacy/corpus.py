@@ -1,7 +1,7 @@
 """Addresses of pages with one secret planted in each, and addresses with none.
 
-Everything is drawn from a seeded generator, so that two runs agree. The held-out half uses other templates, other names,
-other hosts and other spellings than the half that rules were developed on.
+Everything is drawn from a seeded generator, so that two runs agree. The held-out half uses other templates, other
+names, other hosts and other spellings than the half that rules were developed on.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ _LAST = {
 _HOSTS = {
     False: ["example.com", "example.org", "mail.example.net"],
     True: ["gmail.com", "web.de", "uni-ulm.de", "correo.es", "firma.co.uk"],
+}
+_STREETS = {
+    False: ["Baker Street", "Park Avenue", "Mill Road"],
+    True: ["Elm Drive", "Queens Road", "Station Lane"],
 }
 _B62 = string.ascii_letters + string.digits
 
@@ -124,7 +128,8 @@ class _Draw:
         def part(data: object) -> str:
             return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 
-        return f"{part({'alg': 'HS256'})}.{part({'sub': self.digits(6), 'email': self.email()})}.{self.of(_B62 + '-_', 43)}"
+        claims = part({"sub": self.digits(6), "email": self.email()})
+        return f"{part({'alg': 'HS256'})}.{claims}.{self.of(_B62 + '-_', 43)}"
 
     def key(self) -> str:
         forms: list[Callable[[], str]] = [
@@ -195,7 +200,8 @@ class _Draw:
             return f"{d[:3]}.{d[3:6]}.{d[6:9]}-{d[9:]}"
 
         def nir() -> str:
-            body = f"{self.r.choice('12')}{self.digits(2)}{self.r.randrange(1, 13):02d}75{self.r.randrange(1, 990):03d}{self.r.randrange(1, 990):03d}"
+            born = f"{self.r.choice('12')}{self.digits(2)}{self.r.randrange(1, 13):02d}"
+            body = f"{born}75{self.r.randrange(1, 990):03d}{self.r.randrange(1, 990):03d}"
             return f"{body}{97 - int(body) % 97:02d}"
 
         def dni() -> str:
@@ -362,12 +368,13 @@ def benign(*, held_out: bool, count: int = 4000, seed: int = 7) -> Iterator[str]
         lambda: r.choice(["en-US", "de", "pt-BR", "zh-Hans", "fr-ca"]),
         lambda: f"{slug(1, 3)}.{r.choice(['html', 'php', 'pdf', 'jpg', 'png'])}",
         lambda: f"app.{r.getrandbits(32):08x}.js",
-        lambda: (
-            f"{r.choice(['SM-G998B', 'WH-1000XM4', 'MX-5', 'A4-80G', 'DSC-RX100M7', 'iphone-15-pro-256gb', 'rtx-4090', 'B08N5WRWNW'])}"
+        lambda: r.choice(
+            ["SM-G998B", "WH-1000XM4", "MX-5", "A4-80G", "DSC-RX100M7", "iphone-15-pro-256gb", "rtx-4090", "B08N5WRWNW"]
         ),
         lambda: f"{r.randrange(1, 50)}-{slug(2, 5)}",
         lambda: (
-            f"IMG_{r.randrange(2015, 2026)}{r.randrange(1, 13):02d}{r.randrange(1, 29):02d}_{r.randrange(100000, 235959)}.jpg"
+            f"IMG_{r.randrange(2015, 2026)}{r.randrange(1, 13):02d}{r.randrange(1, 29):02d}"
+            f"_{r.randrange(100000, 235959)}.jpg"
         ),
         lambda: f"{slug(1, 3)}-under-{r.randrange(10, 900)}-eur",
         lambda: f"{r.randrange(1, 900)}x{r.randrange(1, 900)}",
@@ -425,10 +432,7 @@ def planted_titles(*, held_out: bool, count: int = 2000, seed: int = 11) -> Iter
         "key": (draw.key, ["Key {} created", "Token {}"]),
         "coordinates": (lambda: draw.place().replace(",", ", "), ["Map at {}", "Pin {}"]),
         "street": (
-            lambda: (
-                f"{draw.r.randrange(1, 99)} "
-                f"{draw.r.choice(['Baker Street', 'Park Avenue', 'Mill Road'] if not held_out else ['Elm Drive', 'Queens Road', 'Station Lane'])}"
-            ),
+            lambda: f"{draw.r.randrange(1, 99)} {draw.r.choice(_STREETS[held_out])}",
             ["Delivery to {}", "{} – Order"],
         ),
     }
