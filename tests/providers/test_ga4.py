@@ -185,3 +185,45 @@ def test_the_inspector_finds_what_the_platform_would_not_say(change: dict[str, A
     decoded = Ga4.decode(request)
     assert finding in " ".join(f for hit in decoded for f in hit.findings)
     assert b"validationCode" in Ga4.answer(request, decoded).body
+
+
+@pytest.mark.parametrize(
+    ("query", "change", "finding"),
+    [
+        ("api_secret=s", {}, "measurement_id"),
+        ("measurement_id=G-1", {}, "needs api_secret"),
+        ("firebase_app_id=1&api_secret=s", {}, "32 hexadecimal"),
+        ("measurement_id=G-1&api_secret=s", {"user_id": "u" * 257}, "256 characters"),
+        ("measurement_id=G-1&api_secret=s", {"user_properties": {"n" * 25: {"value": 1}}}, "at most 24"),
+        ("measurement_id=G-1&api_secret=s", {"user_properties": {"n": {"value": "x" * 37}}}, "36 characters"),
+        ("measurement_id=G-1&api_secret=s", {"user_properties": {f"n{i}": {} for i in range(26)}}, "26 user prop"),
+        ("measurement_id=G-1&api_secret=s", {"events": [{"params": {}}]}, "needs a name"),
+        ("measurement_id=G-1&api_secret=s", {"events": [{"name": "refund", "params": {"value": 1}}]}, "needs currency"),
+        ("measurement_id=G-1&api_secret=s", {"events": [{"name": "a", "params": {"b c": 1}}]}, "parameter name"),
+        ("measurement_id=G-1&api_secret=s", {"events": [{"name": "a", "params": {"ga_x": 1}}]}, "reserved"),
+        ("measurement_id=G-1&api_secret=s", {"x": "y" * 130_000}, "130000"),
+    ],
+)
+def test_the_inspector_looks_at_the_address_and_the_body_too(query: str, change: dict[str, Any], finding: str) -> None:
+    body = {"client_id": "1.2", "events": [{"name": "a"}], **change}
+    request = Request(url=f"https://x.example/mp/collect?{query}", body=json.dumps(body).encode())
+    decoded = Ga4.decode(request)
+    assert finding in " ".join(text for hit in decoded for text in hit.findings)
+    assert Ga4.answer(request, decoded).status == 204
+
+
+def test_items_stay_a_list_and_unknown_nested_values_become_text() -> None:
+    items = [{"item_id": str(i)} for i in range(250)]
+    params = body_of(hit(native={"items": items, "tags": ["a", "b"]}))["events"][0]["params"]
+    assert len(params["items"]) == 200
+    assert params["tags"] == '["a","b"]'
+
+
+def test_at_most_twenty_five_parameters_leave() -> None:
+    params = body_of(hit(session_id="1", properties={f"p{i}": i for i in range(40)}))["events"][0]["params"]
+    assert len(params) == 25
+
+
+def test_an_id_is_needed() -> None:
+    with pytest.raises(ConfigurationError, match="G-XXXXXXX"):
+        Ga4.create("", api_secret="s")
