@@ -12,14 +12,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import redis
 from services import need_service
 from snowplow_support import Collector, judge
 
-from analytical.compat.snowplow import AsyncEmitter, Emitter, RedisEmitter, Tracker
+from analytical.compat.snowplow import AsyncEmitter, CeleryEmitter, Emitter, RedisEmitter, Tracker, celery_app, emitters
 from analytical.compat.snowplow.redis_worker import RedisWorker
 
 WORKER = """
@@ -321,3 +321,114 @@ def test_without_a_broker_events_wait_here_and_leave_later(tmp_path: Path) -> No
     )
     assert done.stdout.strip() == "1", done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Celery in this process, with a broker of its own."""
+    pytest.importorskip("celery")
+    (tmp_path / "snowplow_celery_config.py").write_text('broker_url = "memory://"\n', encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(celery_app, "_made", [])
+    monkeypatch.setattr(celery_app, "_emitters", {})
+    yield
+    sys.modules.pop("snowplow_celery_config", None)
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_the_module_is_the_application_that_celery_looks_for() -> None:
+    assert emitters.app is emitters.celery is celery_app.app()
+    assert celery_app.TASK in emitters.app.tasks
+    assert emitters.app.conf.broker_url == "memory://"
+    task = emitters.app.tasks[celery_app.TASK]
+    assert (task.acks_late, task.reject_on_worker_lost, task.serializer) == (True, True, "json")
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = emitters.nothing
+    with CeleryEmitter("c.example", buffer_size=2) as emitter:
+        Tracker(emitter).track_page_view("1").track_page_view("2")
+        assert emitter.stats()["delivered"] == 2
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_a_task_sends_and_asks_for_another_with_what_was_not_taken() -> None:
+    class Later(Exception):
+        """What Celery raises to say so."""
+
+    class Task:
+        request = type("Request", (), {"retries": 3})()
+        asked: ClassVar[list[Any]] = []
+
+        def retry(self, **how: Any) -> Exception:
+            self.asked.append(how)
+            return Later()
+
+    payload = {"e": "pv", "url": "u", "p": "pc", "tv": "t", "eid": "538e46f7-7738-4ac4-a68c-53decd3bf0f1", "dtm": "1"}
+    with Collector(script=[503]) as collector:
+        where = {"endpoint": collector.url, "method": "post"}
+        with pytest.raises(Later):
+            celery_app._send(Task(), where, [payload])
+        assert Task.asked[0]["args"] == (where, [payload])
+        assert 0 < Task.asked[0]["countdown"] <= 8
+        celery_app._send(Task(), where, [payload])
+        judge(collector.events)
+        assert len(collector.events) == 1
+        celery_app._emitter(where).close()
+
+
+def test_a_worker_outlives_a_redis_that_goes_and_comes_back(rdb: redis.Redis, key: str) -> None:
+    class Flaky:
+        """A client whose server is away at first."""
+
+        def __init__(self) -> None:
+            self.failures = 2
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "pipeline" and self.failures:
+                self.failures -= 1
+                raise redis.ConnectionError
+            return getattr(rdb, name)
+
+    fill(rdb, key, 3)
+    with Collector() as collector, Emitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key, Flaky())
+        worker._stop = Patient()
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        collector.wait(3)
+        worker.request_shutdown()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+class Patient(threading.Event):
+    """An event whose waits take no time, as long as it is not set."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(0.001)
+
+
+def test_a_dead_workers_events_go_to_the_front_in_order(rdb: redis.Redis, key: str) -> None:
+    fill(rdb, key, 4)
+    with Collector() as collector, Emitter(collector.url) as emitter:
+        dead = RedisWorker(emitter, key, rdb, batch=2, lease=0.05)
+        dead._alive()
+        assert len(dead._take(0)) == 2
+        until(lambda: not rdb.exists(f"{key}:alive:{dead._name}"), 5)
+        heir = RedisWorker(emitter, key, rdb)
+        assert heir.step()
+        assert [one["url"] for one in collector.events] == ["0", "1", "2", "3"]
+        heir._finish()
+    assert rdb.smembers(f"{key}:workers") == set()
+
+
+def test_a_long_exchange_keeps_the_worker_alive(rdb: redis.Redis, key: str) -> None:
+    fill(rdb, key, 1)
+    with Collector(delay=0.4) as collector, Emitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key, rdb, lease=0.2)
+        thread = threading.Thread(target=worker.step)
+        thread.start()
+        threading.Event().wait(0.3)
+        assert rdb.exists(f"{key}:alive:{worker._name}")
+        thread.join()
+        assert len(collector.events) == 1
+        worker._finish()
