@@ -22,7 +22,6 @@ from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -360,8 +359,9 @@ class SqliteSpool:
             self._write_settled(self._clock())
             self._journal.close()
             if any(destination.lock is not None for destination in self._destinations.values()):
+                # One chunk, because an exit has little time; with what it holds goes this process's journal.
                 self._looked = -1e9
-                self._bring_in(self._clock())  # and with it goes this process's journal
+                self._bring_in(self._clock())
             for destination in self._destinations.values():
                 self._let_go(destination)
             self._closed = True
@@ -474,8 +474,10 @@ class SqliteSpool:
 
     def _gather(self) -> None:
         with self._lock:
-            self._looked = -1e9
-            self._bring_in(self._clock())
+            moved = 1
+            while moved:
+                self._looked = -1e9
+                moved = self._bring_in(self._clock())
 
     def _unfiled(self) -> set[str]:
         found: set[str] = set()
@@ -496,10 +498,10 @@ class SqliteSpool:
         reader = self._readers.get(name)
         return reader is None or reader.size() > reader.seen
 
-    def _bring_in(self, now: float) -> None:
+    def _bring_in(self, now: float) -> int:
         mono = self._monotonic()
         if mono - self._looked < self._pace and not self._behind():
-            return
+            return 0
         self._looked = mono
         self._same_file()
         moved = 0
@@ -521,40 +523,40 @@ class SqliteSpool:
             self._check_room()
         if mono - self._swept >= 60.0:
             self._sweep(now)
+        return moved
 
     def _move(self, name: str, now: float, *, own: bool) -> int:
         reader = self._readers.get(name)
         if reader is None:
             self._readers[name] = reader = JournalReader(self.directory / name)
         moved = 0
-        while True:
-            # Asked before reading: what is there after the lock was free is all there will ever be.
-            orphaned = not own and reader.orphaned()
-            size = reader.size()
-            if not orphaned and reader.seen == size:
-                return moved
-            with self._writing() as db:
-                row = db.execute("SELECT place FROM journals WHERE name=?", (name,)).fetchone()
-                place = row[0] if row is not None else reader.hint()
-                payloads, end = reader.read(place, final=orphaned)
-                moved += self._file(db, payloads, now)
-                if row is None or end != place:
-                    db.execute("INSERT OR REPLACE INTO journals VALUES(?,?)", (name, end))
-            if end != place:
-                reader.note(end)
-            if reader.damaged:
-                self._complain(f"{reader.damaged} damaged places in a journal were skipped")
-                reader.damaged = 0
-            if end < size and end != place:
-                continue
-            reader.seen = size
-            if orphaned:
-                reader.remove()
-                reader.close()
-                self._readers.pop(name, None)
-                with self._writing() as db:
-                    db.execute("DELETE FROM journals WHERE name=?", (name,))
+        # Asked before reading: what is there after the lock was free is all there will ever be.
+        orphaned = not own and reader.orphaned()
+        size = reader.size()
+        if not orphaned and reader.seen == size:
             return moved
+        with self._writing() as db:
+            row = db.execute("SELECT place FROM journals WHERE name=?", (name,)).fetchone()
+            place = row[0] if row is not None else reader.hint()
+            payloads, end = reader.read(place, final=orphaned)
+            moved += self._file(db, payloads, now)
+            if row is None or end != place:
+                db.execute("INSERT OR REPLACE INTO journals VALUES(?,?)", (name, end))
+        if end != place:
+            reader.note(end)
+        if reader.damaged:
+            self._complain(f"{reader.damaged} damaged places in a journal were skipped")
+            reader.damaged = 0
+        if end < size and end != place:
+            return moved  # the rest when these are on their way
+        reader.seen = size
+        if orphaned:
+            reader.remove()
+            reader.close()
+            self._readers.pop(name, None)
+            with self._writing() as db:
+                db.execute("DELETE FROM journals WHERE name=?", (name,))
+        return moved
 
     def _file(self, db: sqlite3.Connection, payloads: list[bytes], now: float) -> int:
         rows: dict[int, list[tuple[bytes, int, float, bytes]]] = {}
@@ -755,6 +757,8 @@ class SqliteSpool:
         try:
             # How hard a file is pressed to the disk decides what a power loss costs, never what a kill does.
             db.execute("PRAGMA synchronous=FULL" if self._fsync else "PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA wal_autocheckpoint=4000")
+            db.execute("PRAGMA cache_size=-16000")
             self._check_kind(db)
             if db.execute("PRAGMA user_version").fetchone()[0] < len(MIGRATIONS):
                 self._migrate(db)
@@ -1055,9 +1059,10 @@ def _peeked(hit: msgspec.Raw) -> _Peek | None:
 
 def _identity(text: str) -> bytes:
     try:
-        return UUID(text).bytes
+        found = bytes.fromhex(text.replace("-", ""))
     except ValueError:
-        return blake2b(text.encode(), digest_size=16).digest()
+        found = b""
+    return found if len(found) == 16 else blake2b(text.encode(), digest_size=16).digest()
 
 
 def _add(db: sqlite3.Connection, dest: int, state: str, count: int) -> None:
