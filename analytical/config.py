@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 import tomllib
 from collections.abc import Mapping
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from .delivery.inline import InlineDelivery
 from .errors import ConfigurationError, UnknownName, did_you_mean
 from .models import Provider
 from .registry import PROVIDERS
+from .route import Route
 
-__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset", "settings"]
+__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset", "route", "settings"]
 
 #: The environment variable that configures the provider named ``default``.
 VARIABLE = "ANALYTICAL_URL"
@@ -62,6 +65,13 @@ def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
         for name, table in tables.items():
             _settings[name] = _url_settings(table) if isinstance(table, str) else dict(table)
             _made.pop(name, None)
+    if "celery" in sys.modules and any(_by_celery(table) for table in tables.values()):
+        # A worker that has read the configuration knows the task, without asking for a provider first.
+        from .delivery import celery  # noqa: F401
+
+
+def _by_celery(table: Any) -> bool:
+    return isinstance(table, Mapping) and (table.get("delivery") == "celery" or bool(table.get("asynchronously")))
 
 
 def get(name: str = "default", **unless: Any) -> Provider:
@@ -93,6 +103,27 @@ def settings(name: str = "default") -> dict[str, Any]:
     """
     with _lock:
         return _named(name)
+
+
+def route(name: str) -> Route:
+    """Return the route to a configured provider, for a worker that delivers what others have queued for it.
+
+    The provider behind it is made anew, without the delivery and the spool that were configured.
+
+    Raises:
+        UnknownName: as :func:`get`.
+    """
+    caught: list[Route] = []
+
+    class Catch(InlineDelivery):
+        def attach(self, route: Route) -> None:
+            caught.append(route)
+
+    given = {**settings(name), "delivery": Catch()}
+    for option in ("spool", "asynchronously"):
+        given.pop(option, None)
+    _make(given, to=name)
+    return caught[0]
 
 
 def _named(name: str) -> dict[str, Any]:

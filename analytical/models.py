@@ -93,10 +93,10 @@ class Provider(Shell):
         backend = _backend(name, id, endpoint, options)
         driver, background = _driver(delivery, spool)
         if to is None:
-            # A durable spool is read by other processes, so the name must be the same there; memory is ours alone.
-            to = (
-                f"{backend.name}:{backend.id}" if spool is not None else f"{backend.name}:{backend.id}#{next(_numbers)}"
-            )
+            # A durable spool and Celery are read by other processes, so the name must be the same there; memory is
+            # ours alone.
+            shared = spool is not None or delivery == "celery"
+            to = f"{backend.name}:{backend.id}" if shared else f"{backend.name}:{backend.id}#{next(_numbers)}"
         self._build = {"name": name, "id": id, "endpoint": endpoint, "options": options}
         super().__init__(
             backend,
@@ -191,9 +191,9 @@ def _driver(delivery: str | Delivery | None, spool: str | Path | Spool | None) -
 
         return driver_for(spool), True
     if delivery == "celery":
-        from .delivery.celery import CeleryDelivery
+        from .delivery.celery import celery_driver
 
-        return CeleryDelivery(), True
+        return celery_driver(spool), True
     raise ConfigurationError(
         f"delivery={delivery!r}.{did_you_mean(delivery, _DELIVERIES)} Expected one of {', '.join(_DELIVERIES)}, "
         "or an object with attach, submit, flush and close"
