@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from itertools import islice
 
@@ -22,6 +23,7 @@ def command(config: str, names: tuple[str, ...]) -> None:
 
     Exit status: 0 all fine, 1 some report cannot be read, 2 the file makes no sense.
     """
+    logging.getLogger("analytical.collect").addHandler(logging.NullHandler())  # warnings are printed below
     try:
         specs = load(config).chosen(names)
     except ConfigurationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 import threading
@@ -52,6 +53,8 @@ def command(
     From cron, an hour and a bit after midnight:
         10 1 * * *  analytical collect /etc/reports.toml
     """
+    # What reports warn of is printed with each report; a second line by way of logging would say it twice.
+    logging.getLogger("analytical.collect").addHandler(logging.NullHandler())
     try:
         pause = seconds(every, what="--every") if every else None
         stop = threading.Event()

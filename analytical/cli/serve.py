@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from typing import Any
@@ -36,6 +37,7 @@ def command(
 
     APIs are asked in the background; a scrape only reads what is there, and the process outlives every API.
     """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
 
     def on_signal(number: int, frame: Any) -> None:

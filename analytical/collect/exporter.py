@@ -208,7 +208,7 @@ class Exporter:
             self._refuse_clashes(snapshot)
         except Exception as error:  # noqa: BLE001 - the endpoint outlives every API
             state.failed(self._monotonic() - began, error)
-            log.warning("%s: not refreshed: %s", name, error)
+            log.warning("%s: not refreshed: %s: %s", name, type(error).__name__, report.clean(str(error))[:500])
             return False
         state.succeeded(snapshot, self._monotonic() - began, self._clock(), self._monotonic())
         return True

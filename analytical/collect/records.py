@@ -254,6 +254,8 @@ class Batch:
         if self._file is None:
             yield from self._held
             return
+        if self._file.closed:
+            raise ValueError("this batch is closed; a sink reads its records before it returns")
         self._file.seek(0)
         while lines := self._file.readlines(1 << 18):
             yield from _decode_lines(b"".join(lines))
@@ -262,11 +264,9 @@ class Batch:
         return self._count
 
     def close(self) -> None:
-        """Drop the temporary file."""
+        """Drop the temporary file. What is held in memory stays readable for a sink that kept the batch."""
         if self._file is not None:
             self._file.close()
-            self._file = None
-        self._held = []
 
     def __enter__(self) -> Batch:
         return self

@@ -536,7 +536,7 @@ def report_for(
             secrets=secrets,
         )
     label = title or methods.partition(",")[0].strip() or name
-    if len(label) > 60 or "\n" in label:
+    if title is None and (len(label) > 60 or len(label.split()) != 1):  # a query's text is no name
         label = name
     return Report(source, query, name=label, session=session, add=add, settle=settle, since=since, then=then, now=now)
 

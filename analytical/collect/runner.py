@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -177,10 +178,10 @@ class _Task:
                 result.ok = True
         except AnalyticalError as error:
             result.error = str(error)
-        except Exception as error:
-            # A source or a sink of the user's: the others still run, and the log has the place.
-            log.exception("report %s failed", self.spec.name)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            # A source or a sink of the user's: the others still run, and the log has the place, without data.
             result.error = f'report "{self.spec.name}": {type(error).__name__}: {self.report.clean(str(error))[:300]}'
+            log.error("%s\n%s", result.error, "".join(traceback.format_tb(error.__traceback__)).rstrip())
         finally:
             self.report.close()
         result.seconds = time.monotonic() - began

@@ -434,11 +434,34 @@ def test_serve_is_scraped_and_ends_when_told(reports: Path, matomo: Matomo) -> N
     assert child.returncode == 0
 
 
+def test_the_examples_for_schedulers_run(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+    from datetime import UTC, datetime
+
+    monkeypatch.setenv("REPORTS", str(reports))
+    made = {}
+    for name in ("celery_tasks", "airflow_dag"):
+        path = Path(__file__).parents[2] / "examples" / "reports" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        made[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(made[name])
+    made["celery_tasks"].app.conf.task_always_eager = True
+    assert made["celery_tasks"].collect_one("visits", since="2025-01-01", until="2025-01-02")["ok"]
+    done = made["airflow_dag"].collect_interval(
+        "visits", datetime(2025, 1, 3, tzinfo=UTC), datetime(2025, 1, 4, tzinfo=UTC), logical_date="ignored"
+    )
+    assert done["results"][0]["periods"] == 1
+    assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 3
+    load(Path(__file__).parents[2] / "examples" / "reports" / "reports.toml")
+
+
 def test_progress_is_drawn_on_a_terminal_only(reports: Path) -> None:
     master, slave = pty.openpty()
     code = "from analytical.cli.collect import command; command()"
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(reports), "devices", "--since", "2025-01-01", "--until", "2025-01-02", "--to", "-"],
+        [sys.executable, "-c", code, str(reports), "devices", *RANGE, "--to", "-"],
         stdout=subprocess.PIPE, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )  # fmt: skip
     os.close(slave)
@@ -454,6 +477,6 @@ def test_progress_is_drawn_on_a_terminal_only(reports: Path) -> None:
     os.close(master)
     out, _ = child.communicate(timeout=20)
     assert child.returncode == 0
-    assert len(out.splitlines()) == 4
-    assert b"2/2" in seen
+    assert len(out.splitlines()) == 6
+    assert b"3/3" in seen
     assert b"\x1b[" in seen

@@ -134,6 +134,25 @@ def test_one_provider_serves_both_halves(matomo: Matomo) -> None:
     site.close()
 
 
+def test_a_platform_with_reports_only_is_a_provider_that_takes_no_hits() -> None:
+    check = analytical.Provider("pingdom", "85975", token="p1ngdom")
+    assert repr(check.report("")) == "<Report pingdom every='day'>"
+    with pytest.raises(Unsupported, match=r"pingdom has reports and takes no hits; call report\(\)"):
+        check.pageview(url="https://example.com/")
+    check.close()
+
+
+def test_options_of_either_half_stand_in_one_call() -> None:
+    site = analytical.Provider("plausible", "example.com", stats_key="st4ts")
+    assert site.report("query").source.secrets == ("st4ts",)
+    site.close()
+    ga = analytical.Provider("ga4", "G-ABC123", api_secret="s", property="123", access_token="t0k")
+    assert ga.report("runReport", metrics=["activeUsers"]).source.property == "123"
+    ga.close()
+    with pytest.raises(TypeError, match="no option 'stats_kee'"):
+        analytical.Provider("plausible", "example.com", stats_kee="x")
+
+
 def test_without_a_choice_labels_are_dimensions_and_numbers_metrics(matomo: Matomo) -> None:
     matomo.rows = {
         "2025-01-09": [{"label": 404, "nb_visits": 3, "nb_actions": "7", "logo": "x.png", "goals": {"a": 1}}]
@@ -479,3 +498,83 @@ def test_a_source_of_yours_gets_options_and_a_session_that_retries(monkeypatch: 
         with pytest.raises(SourceError) as raised:
             list(report.last(1))
         assert "w3ather-key" not in str(raised.value)
+
+
+def test_a_batch_may_be_read_again_and_keeps_little_in_memory() -> None:
+    from analytical.collect.records import Batch
+
+    records = [{"_id": str(number), "n": number} for number in range(HELD + 5000)]
+    with Batch(iter(records)) as batch:
+        assert len(batch) == len(records)
+        assert list(batch) == records
+        assert list(batch) == records
+        assert batch._held == []
+    with pytest.raises(ValueError, match="closed"):
+        list(batch)
+    with Batch(records[:3]) as few:
+        pass
+    assert list(few) == records[:3]
+
+
+def test_the_usual_certificate_variables_are_obeyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import datetime as dt
+    import http.server
+    import ipaddress
+    import ssl
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    today = dt.datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(today - dt.timedelta(days=1)).not_valid_after(today + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = tmp_path / "ca.pem"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'[{"label": "by TLS", "nb_visits": 1}]')
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, tmp_path / "key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+
+        def labels() -> list[str]:
+            session = Session(attempts=1)
+            report = report_for(
+                "matomo", 9, "A.b", endpoint=f"https://127.0.0.1:{server.server_port}/matomo.php", session=session
+            )
+            return [record["label"] for record in report.last(1)]
+
+        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            monkeypatch.delenv(variable, raising=False)
+        with pytest.raises(SourceError, match=r"no answer \(tls\)"):
+            labels()
+        for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+            monkeypatch.setenv(variable, str(pem))
+            assert labels() == ["by TLS"]
+            monkeypatch.delenv(variable)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

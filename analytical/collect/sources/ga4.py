@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -115,6 +115,12 @@ class Ga4(Source):
     def _number(self) -> str:
         return (self.property or self.id).removeprefix("properties/")
 
+    @_property
+    def _api(self) -> str:
+        # Hits go to www.google-analytics.com; a provider that serves both halves may name that.
+        host = urlsplit(self.endpoint).hostname or ""
+        return API if not host or host.endswith("google-analytics.com") else self.endpoint.rstrip("/")
+
     def login(self, now: float) -> Request | None:
         if self.access_token:
             return None
@@ -182,7 +188,7 @@ class Ga4(Source):
         if self.access_token:
             headers["Authorization"] = f"Bearer {self.access_token}"
         return Request(
-            url=f"{(self.endpoint or API).rstrip('/')}/v1beta/properties/{self._number}:{query.method}",
+            url=f"{self._api}/v1beta/properties/{self._number}:{query.method}",
             headers=headers,
             body=msgspec.json.encode(body),
             secrets=(self.access_token,) if self.access_token else (),
