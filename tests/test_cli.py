@@ -306,6 +306,44 @@ def test_inspect_on_a_taken_port_exits_with_1() -> None:
     assert "--port 0" in done.stderr
 
 
+def test_inspect_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    ended = threading.Event()
+    ended.set()
+    monkeypatch.setattr("analytical.cli.inspect.until_interrupted", lambda: ended)
+    found = run("inspect", "--port", "0", "--fail-rate", "0.2", "--delay", "500ms", "--seed", "1")
+    assert found.exit_code == 0
+    assert re.search(r"endpoint='http://127\.0\.0\.1:\d+'", found.output)
+    with Inspector() as taken:
+        assert run("inspect", "--port", str(taken.port)).exit_code == 1
+
+
+def test_an_interrupt_ends_the_waiting() -> None:
+    from analytical.cli.inspect import until_interrupted
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop = until_interrupted()
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def test_a_broken_plug_in_is_named() -> None:
+    from analytical.registry import PROVIDERS
+
+    PROVIDERS.register("broken", "analytical.no_such:Thing")
+    try:
+        assert "cannot be loaded" in run("providers").output
+        assert "the provider broken cannot be loaded" in run("doctor", "--offline").output
+    finally:
+        PROVIDERS._known.pop("broken")
+
+
 @pytest.mark.parametrize("arguments", [["--fail-rate", "2"], ["--delay", "soon"], ["--status", "42"]])
 def test_inspect_refuses_nonsense(arguments: list[str]) -> None:
     done = subprocess.run(

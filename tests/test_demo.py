@@ -70,3 +70,14 @@ def test_a_taken_port_makes_way_for_a_free_one() -> None:
         second = demo._listening(Inspector, first.port)
         assert second.port != first.port
         second.close()
+
+
+def test_it_says_how_many_were_confirmed() -> None:
+    from click.testing import CliRunner
+
+    found = CliRunner(env={"COLUMNS": "100", "HTTP_PROXY": "http://127.0.0.1:9"}).invoke(
+        demo.command, ["--once", "--port", "0", "--site-port", "0"], catch_exceptions=False
+    )
+    assert found.exit_code == 0, found.output
+    assert "20 unconfirmed (it cannot)" in found.output
+    assert found.output.endswith("Every hit arrived.\n")

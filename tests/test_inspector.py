@@ -429,3 +429,133 @@ def test_small_parts() -> None:
         inflated(gzip.compress(b"hello")[:-6], "gzip", limit=100)
     with pytest.raises(TooLarge):
         inflated(gzip.compress(b"x" * 1_000), "gzip", limit=10)
+
+
+# -- the edges of the protocol ---------------------------------------------------------------------------------------
+
+
+def talk(inspector: Inspector, sent: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", inspector.port), timeout=10) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(65_536)
+
+
+HEAD = b"POST /api/event HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"Content-Length: many\r\n\r\n", b"400"),
+        (b"Content-Length: -5\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nfffffffff\r\n", b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 60, b"400"),
+        (b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", b"400"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", b"400"),
+    ],
+)
+def test_broken_requests_get_an_answer(rest: bytes, status: bytes, inspector: Inspector) -> None:
+    assert talk(inspector, HEAD + rest).split()[1] == status
+    assert inspector.hits() == []
+
+
+def test_a_body_that_breaks_off_is_no_hit(inspector: Inspector) -> None:
+    assert talk(inspector, HEAD + b"Content-Length: 500\r\n\r\nshort") == b""
+    assert inspector.hits() == []
+
+
+def test_a_host_that_is_none_is_refused(inspector: Inspector) -> None:
+    assert talk(inspector, b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n").split()[1] == b"421"
+
+
+def test_browsers_trackers_may_send_and_not_read(inspector: Inspector) -> None:
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Headers": "content-type"}
+    status, headers, _ = ask(inspector, "OPTIONS", "/api/event", headers=asked)
+    assert (status, headers["access-control-allow-headers"]) == (204, "content-type")
+    assert "access-control-allow-origin" not in ask(inspector, "GET", "/hits.ndjson", headers=asked)[1]
+    assert ask(inspector, "OPTIONS", "/hits.ndjson", headers=asked)[0] == 405
+
+
+def test_other_methods(inspector: Inspector) -> None:
+    assert ask(inspector, "HEAD", "/")[::2] == (200, b"")
+    assert ask(inspector, "HEAD", "/hits.ndjson")[0] == 200
+    assert ask(inspector, "PUT", "/nowhere", b"x")[0] == 404
+    assert ask(inspector, "GET", "/hits/99.json")[0] == 404
+    assert ask(inspector, "GET", "/hits/x.json")[0] == 404
+
+
+def test_the_export_can_be_narrowed(inspector: Inspector) -> None:
+    plausible(inspector, "tea")
+    ask(inspector, "POST", "/matomo.php", b"idsite=1&rec=1&url=https%3A%2F%2Fe.com%2Fcoffee")
+    ask(inspector, "POST", "/nowhere", b"x")
+
+    def providers(query: str) -> list[str]:
+        return [json.loads(line)["provider"] for line in ask(inspector, "GET", f"/hits.ndjson?{query}")[2].splitlines()]
+
+    assert providers("provider=matomo") == ["matomo"]
+    assert providers("kind=pageview") == ["plausible", "matomo"]
+    assert providers("findings=1") == ["unknown"]
+    assert providers("q=COFFEE") == ["matomo"]
+    assert "attachment" in ask(inspector, "GET", "/hits.ndjson?download=1")[1]["content-disposition"]
+
+
+def test_the_page_is_told_what_goes_wrong_on_purpose() -> None:
+    with Inspector(faults=Faults(fail_rate=0.2, hang_rate=0.1, delay=0.5, status=500)) as inspector:
+        stream = Stream(inspector)
+        assert json.loads(stream.next()["data"])["faults"] == "20% answered 500, 10% left hanging, 500 ms late"
+        stream.close()
+
+
+def test_nonsense_in_sleep_is_ignored(inspector: Inspector) -> None:
+    assert plausible(inspector, path="/api/event?sleep=soon") == 202
+
+
+def test_a_broken_plug_in_costs_its_own_protocol_only() -> None:
+    class Raising(Backend):
+        name = "raising"
+        paths = ("/r",)
+
+        @classmethod
+        def claims(cls, request: Request) -> bool:
+            raise RuntimeError("claims")
+
+    class Silent(Backend):
+        name = "silent"
+        paths = ("/s",)
+
+    class Answerless(Backend):
+        name = "answerless"
+        paths = ("/a",)
+
+        @classmethod
+        def decode(cls, request: Request) -> list[Decoded]:
+            return [Decoded(kind="event")]
+
+        @classmethod
+        def answer(cls, request: Request, decoded: Any) -> Response:
+            raise RuntimeError("answer")
+
+    known = {"gone": "analytical.no_such:Thing", "raising": Raising, "silent": Silent, "answerless": Answerless}
+    with Inspector(registry=Registry("provider", "analytical.none", known)) as inspector:
+        assert ask(inspector, "POST", "/r", b"x")[0] == 404
+        assert ask(inspector, "POST", "/s", b"x")[0] == 200
+        assert ask(inspector, "POST", "/a", b"x")[0] == 500
+        assert inspector.protocols.unavailable == {"gone": "ModuleNotFoundError"}
+        assert [hit["provider"] for hit in inspector.hits()] == ["unknown", "silent", "answerless"]
+
+
+def test_a_platforms_own_read_only_call_is_answered_and_is_no_hit(inspector: Inspector) -> None:
+    assert ask(inspector, "GET", "/matomo.php")[0] < 500
+    assert [hit for hit in inspector.hits() if hit["kind"] == "unknown"] == []
+
+
+def test_an_address_of_the_other_family_is_spelled_right() -> None:
+    try:
+        inspector = Inspector(host="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with inspector:
+        assert inspector.url == f"http://[::1]:{inspector.port}"
