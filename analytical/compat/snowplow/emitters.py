@@ -192,6 +192,7 @@ class Emitter:
             retry_codes=self.custom_retry_codes,
         )
         timeout = _seconds(request_timeout)
+        own = transport is None
         if transport is None:
             transport = transports.default_transport(timeout=timeout, session=session, background=True)
         self._build(
@@ -203,6 +204,7 @@ class Emitter:
             store=event_store,
             policy=Policy.of(privacy),
             transport=transport,
+            own=own,
             timeout=timeout,
             connections=thread_count,
             on_success=on_success,
@@ -215,6 +217,7 @@ class Emitter:
         *,
         policy: Policy,
         transport: Transport,
+        own: bool = True,
         default_size: int = 1,
         batch_size: int | None = None,
         byte_limit: int | None = None,
@@ -250,8 +253,9 @@ class Emitter:
             timeout=timeout,
             background=True,
         )
-        # Nobody closed the older emitters; their connections go when they do.
-        weakref.finalize(self, transport.close).atexit = False
+        if own:
+            # Nobody closed the older emitters; their connections go when they do.
+            weakref.finalize(self, transport.close).atexit = False
 
     # -- what a tracker calls
 
@@ -268,13 +272,15 @@ class Emitter:
         if not spool.add(ready):
             ledger.settled(self._to, hit_of(ready), "dropped", "full")
             return
+        if spool.rung:
+            return  # a thread is on its way already
         if _busy.calling_back:
             # A callback that puts back what failed must not become a loop without a pause.
             spool.hold(LINGER)
         elif spool.full:
             if self._inline:
                 self._send()
-            elif not spool.rung:
+            else:
                 spool.rung = True
                 self._driver.wake(self._to)
         elif spool.armed < time.time():

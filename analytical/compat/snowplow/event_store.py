@@ -129,7 +129,7 @@ class StoreSpool(Spool):
         """Keep a payload; ``False`` where there is no room."""
         with self._lock:
             held = self.store.size() + len(self._over)
-            if self.capacity is not None and self._lent and held + len(self._lent) >= self.capacity:
+            if self._lent and self.capacity is not None and held + len(self._lent) >= self.capacity:
                 return False
             if self.store.add_event(payload) is False:
                 return False
@@ -283,6 +283,7 @@ class StoreSpool(Spool):
         self._over = deque()
         self._lent = {}
         self.armed = 0.0
+        self.rung = False
         if isinstance(self.store, InMemoryEventStore):
             self.store.event_buffer = []
 
