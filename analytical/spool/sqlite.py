@@ -165,6 +165,7 @@ class SqliteSpool:
         self._db: sqlite3.Connection | None = None
         self._closed = False
         self._held = False
+        self._forking = False
         self._identity: tuple[int, int] | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
@@ -233,6 +234,8 @@ class SqliteSpool:
         return False
 
     def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
+        if self._forking:
+            return []
         with self._lock:
             for name in [to] if to is not None else list(self._destinations):
                 destination = self._destinations[name]
@@ -331,9 +334,11 @@ class SqliteSpool:
 
     def before_fork(self) -> None:
         # SQLite's own locks would be copied as they are, and a child that finds one taken waits for ever.
+        self._forking = True  # nobody takes anew, or the lock would hardly ever be free
         self._held = self._lock.acquire(timeout=5.0)
 
     def after_fork(self) -> None:
+        self._forking = False
         if self._held:
             self._held = False
             self._lock.release()
