@@ -290,7 +290,8 @@ app.conf.update(
     ),
 )
 analytical.configure({"web": {
-    "provider": "plausible", "id": "example.com", "endpoint": os.environ["SINK"], "asynchronously": True, "privacy": "off",
+    "provider": "plausible", "id": "example.com", "endpoint": os.environ["SINK"], "privacy": "off",
+    "asynchronously": True,
 }})
 
 @app.task

@@ -22,7 +22,7 @@ from importlib import import_module
 from os import PathLike
 from typing import Any
 
-from ..errors import AnalyticalError, MissingExtra
+from ..errors import AnalyticalError, ConfigurationError, MissingExtra
 from ..hit import Hit
 from ..observe import State
 from ..route import Route
@@ -34,6 +34,7 @@ from .thread import ThreadDelivery
 
 try:
     from celery import current_app, shared_task
+    from celery._state import _get_active_apps
     from celery.exceptions import Reject
 except ImportError:
     raise MissingExtra("delivery='celery'", "celery") from None
@@ -83,6 +84,7 @@ class CeleryDelivery:
 
     def attach(self, route: Route) -> None:
         _known[route.to] = route
+        self._broker.prepare()
         together = _FEW if route.max_batch == 1 else min(route.max_batch, _MANY)
 
         def publish(hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]:
@@ -123,6 +125,9 @@ class CeleryDelivery:
     def _publish(self, to: str, hits: Sequence[Hit]) -> list[Verdict]:
         try:
             self._broker.publish([{"v": 1, "to": to, "hit": hit.to_dict()} for hit in hits], **self._where)
+        except ConfigurationError as error:
+            self._complaints.about(to, "hits wait here", str(error))
+            return [retry(reason="no application")] * len(hits)
         except Exception as error:  # noqa: BLE001 - every kind of broker has errors of its own; the hits wait here
             self._complaints.about(to, "hits wait here", f"the broker does not take them: {type(error).__name__}")
             return [retry(reason="broker")] * len(hits)
@@ -149,11 +154,46 @@ class _Broker:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._found: Any = None
         self._idle: list[tuple[float, int, Any]] = []
+
+    def find(self) -> Any:
+        """Return the application: the one given, the current one, or the only one there is.
+
+        Celery keeps the current application per thread, and answers every other thread with a stand-in that speaks
+        to a broker on this machine: hits must not go there by mistake.
+
+        Raises:
+            ConfigurationError: there is none, or there are several and none is current.
+        """
+        if self._app is not None:
+            return self._app
+        if self._found is None:
+            current = current_app._get_current_object()
+            if _real(current):
+                self._found = current
+            else:
+                apps = [app for app in list(_get_active_apps()) if _real(app)]
+                if len(apps) != 1:
+                    raise ConfigurationError(
+                        f"{len(apps) or 'no'} Celery applications are known here, and none is the default; call "
+                        "app.set_default(), or give delivery=CeleryDelivery(app)"
+                    )
+                self._found = apps[0]
+        return self._found
+
+    def prepare(self) -> None:
+        """Load the broker's library, where it is known yet: at the end of an interpreter it can no longer be loaded."""
+        try:
+            app = self.find()
+        except ConfigurationError:
+            return  # the application may be made later
+        if not app.conf.task_always_eager and not self._idle:
+            self._idle.append((time.monotonic(), os.getpid(), self._take(app)))
 
     def publish(self, entries: list[dict[str, Any]], **options: Any) -> None:
         """Publish a task with these options of ``apply_async``; raises what Celery and the broker's library raise."""
-        app = self._app if self._app is not None else current_app
+        app = self.find()
         task = app.tasks[TASK]
         if app.conf.task_always_eager:
             task.apply_async((entries,))
@@ -194,6 +234,11 @@ class _Broker:
         elif kind in ("redis", "rediss"):
             options |= {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
         return app.connection_for_write(transport_options=options)
+
+
+def _real(app: Any) -> bool:
+    """Tell a program's application from Celery's stand-in, which has no broker of its own."""
+    return bool(app.main != "default" or app.conf.broker_url)
 
 
 # -- the worker's side --------------------------------------------------------------------------------------------
