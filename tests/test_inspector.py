@@ -559,3 +559,31 @@ def test_an_address_of_the_other_family_is_spelled_right() -> None:
         pytest.skip("this machine has no IPv6")
     with inspector:
         assert inspector.url == f"http://[::1]:{inspector.port}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"token":"' * 200_000,
+        b"".join(b"&token=%07dabc" % number for number in range(100_000)),
+        b"idsite=1&rec=1&url=" + b"%25" * 300_000,
+        b'{"requests":["' + b"\\" * 500_000,
+    ],
+)
+def test_masking_hostile_text_is_linear(body: bytes) -> None:
+    import time
+
+    from analytical.inspector.reading import Reading, described
+
+    started = time.process_time()
+    hits = [Decoded(kind="event", fields={"title": body[:200_000].decode()})]
+    described(Request(url="http://h/x", body=body), Reading(None, hits), target="/x")
+    assert time.process_time() - started < 2
+
+
+def test_a_credential_at_the_end_of_a_long_batch_is_masked_everywhere() -> None:
+    from analytical.inspector.reading import Reading, described
+
+    body = b'{"requests":["?cip=tok-1234567890"],"pad":"' + b"x" * 200_000 + b'","token_auth":"tok-1234567890"}'
+    hits, raw = described(Request(url="http://h/x", body=body), Reading(None, []), target="/x")
+    assert "tok-1234567890" not in json.dumps([hits, raw])

@@ -15,8 +15,9 @@ from .store import plain
 
 __all__ = ["Headers", "Protocols", "Reading", "TooLarge", "described", "inflated", "stripped"]
 
-#: Characters of a request's body that are kept for people to read.
+#: Bytes of a request's body that are kept for people to read.
 _SHOWN = 131_072
+_TAIL = 4_096
 
 
 class TooLarge(Exception):
@@ -166,10 +167,13 @@ def described(request: Request, reading: Reading, *, target: str) -> tuple[list[
     masking = Masking()
     headers = masking.headers(request.headers)
     path = masking.text(target)
-    text = request.body.decode("utf-8", "replace")
-    body = masking.text(text)
-    if len(body) > _SHOWN:
-        body = f"{body[:_SHOWN]}… ({len(request.body)} bytes in all)"
+    body = request.body[:_SHOWN].decode("utf-8", "replace")
+    if len(request.body) > _SHOWN:
+        # A batch may name its credential last; known from there, it is masked wherever it stands.
+        masking.text(request.body[-_TAIL:].decode("utf-8", "replace"))
+        body = f"{masking.text(body)}… ({len(request.body)} bytes in all)"
+    else:
+        body = masking.text(body)
     raw = {"method": request.method, "path": path, "headers": headers, "body": body}
     provider = reading.backend.name if reading.backend is not None else "unknown"
     hits = []
