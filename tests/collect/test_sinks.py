@@ -10,6 +10,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,21 @@ class SqlContract(SinkContract):
             self.store((stored[site], period), target=about)
             self.store((stored[site], period), target=about)
         self.check(*stored["A"], *stored["a"])
+
+    def test_many_reports_write_to_one_table_at_once(self) -> None:
+        period = period_at(datetime(2025, 1, 1, tzinfo=UTC), "day", UTC)
+
+        def site(number: int) -> list[Record]:
+            shape = Shape({"p": "page"}, {"n": "views"}, {"site": str(number)})
+            records = list(shape.records([{"p": f"/{n}", "n": n} for n in range(300)], period))
+            about = self.target(constants={"site": str(number)}, dimensions=("site", "page"))
+            for _ in range(3):
+                self.store((records, period), target=about)
+            return records
+
+        with ThreadPoolExecutor(4) as pool:
+            stored = list(pool.map(site, range(4)))
+        self.check(*(record for records in stored for record in records))
 
     def test_a_period_that_fails_half_way_is_as_it_was(self) -> None:
         one, first = self.records(1, ("/", 5))

@@ -7,12 +7,14 @@ harmless, a row that is gone there vanishes here, and a crash leaves the period 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar
 
 from ...errors import ConfigurationError, MissingExtra, SinkError
+from ...retry import backoff
 from ...secrets import is_reference, resolve
 from ..period import Period, stamp
 from ..records import RESERVED, Batch, unique
@@ -30,6 +32,9 @@ __all__ = ["Sql"]
 
 #: Rows per INSERT.
 CHUNK = 5_000
+
+#: How often a transaction is tried that loses against another.
+ATTEMPTS = 10
 
 #: KiB of SQLite's page cache.
 CACHE = 32_000
@@ -73,15 +78,19 @@ class Sql(Sink):
         self._wanted = table
         self._engine: sa.Engine | None = None
         self._table: sa.Table | None = None
+        self._pause = threading.Event()
 
     def open(self, target: Target) -> None:
         sqlite = self._url.get_backend_name() == "sqlite"
+        # MariaDB's default would lock the gaps between rows, and so the rows that other reports insert there.
+        more = {"isolation_level": "READ COMMITTED"} if self._url.get_backend_name() in ("mysql", "mariadb") else {}
         try:
             self._engine = sa.create_engine(
                 self._url,
                 hide_parameters=True,
                 # A writer of another report may hold the file for the length of one period.
                 connect_args={"timeout": 120} if sqlite else {},
+                **more,
             )
         except (ModuleNotFoundError, exc.NoSuchModuleError):
             raise MissingExtra(self._url.get_backend_name(), self._extra) from None
@@ -107,18 +116,33 @@ class Sql(Sink):
         with self._refusals("make the table"):
             table = self._grown(columns, target)
         try:
-            with self._connected() as connection, connection.begin():
-                if replace is not None:
-                    start, end = stamp(replace.start), stamp(replace.end)
-                    when = table.c["_timestamp"]
-                    connection.execute(table.delete().where(*self._scope(table, target), when >= start, when < end))
-                self._insert(connection, table, list(columns), records, whole=target.declared)
+            self._replace(table, list(columns), records, replace, target)
         except exc.IntegrityError as error:
             for _ in unique(records):
                 pass  # raises where the fault is two records with one id
             raise SinkError(f"{self.describe()}: refused the period: {_said(error)}") from None
         except exc.SQLAlchemyError as error:
             raise SinkError(f"{self.describe()}: the period was not stored: {_said(error)}") from None
+
+    def _replace(
+        self, table: sa.Table, columns: list[str], records: Batch, replace: Period | None, target: Target
+    ) -> None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                with self._connected() as connection, connection.begin():
+                    if replace is not None:
+                        when = table.c["_timestamp"]
+                        within = (when >= stamp(replace.start), when < stamp(replace.end))
+                        connection.execute(table.delete().where(*self._scope(table, target), *within))
+                    self._insert(connection, table, columns, records, whole=target.declared)
+                return
+            except exc.OperationalError as error:
+                # Other reports write to the same table; the one that lost the race begins again.
+                if attempt >= ATTEMPTS or not _lost_a_race(error):
+                    raise
+            self._pause.wait(backoff(attempt, base=0.1, cap=2.0))
 
     def close(self, target: Target) -> None:
         if self._engine is not None:
@@ -272,6 +296,15 @@ class _Refusals:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, exc.SQLAlchemyError):
             raise SinkError(f"{self._where}: cannot {self._what}: {_said(error)}") from None
+
+
+def _lost_a_race(error: exc.OperationalError) -> bool:
+    original = error.orig
+    if getattr(original, "sqlstate", None) in ("40001", "40P01"):  # PostgreSQL: serialization failure, deadlock
+        return True
+    number = original.args[0] if original is not None and original.args else None
+    # MariaDB: lock wait timeout, deadlock.
+    return number in (1205, 1213) or "database is locked" in str(original)
 
 
 def _said(error: exc.SQLAlchemyError) -> str:
