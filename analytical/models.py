@@ -53,6 +53,9 @@ class Provider(Shell):
             without it they are counted like people.
         tombstones: where withdrawals are kept (see :meth:`withdraw`): a path, or an object; by default beside a spool
             that is a file, else in memory.
+        ambiguous: what becomes of a hit whose request was sent and never answered: ``retry`` may count it twice where
+            the platform does not recognise a repeated id, ``drop`` may not count it at all.
+        connections: requests to the platform under way at once, in the background; 32 unless told.
         to: the destination's name in queues and logs.
         options: the provider's own options; a secret may be given as ``env:NAME`` or ``file:PATH``.
 
@@ -79,11 +82,15 @@ class Provider(Shell):
         observer: Observer | None = None,
         bots: str | Bots | None = None,
         tombstones: str | Path | Tombstones | None = None,
+        ambiguous: Literal["retry", "drop"] = "retry",
+        connections: int | None = None,
         to: str | None = None,
         **options: Any,
     ) -> None:
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 3600:
             raise ConfigurationError(f"timeout={timeout!r}: expected seconds, more than 0 and at most 3600")
+        if ambiguous not in ("retry", "drop"):
+            raise ConfigurationError(f"ambiguous={ambiguous!r}: expected 'retry' or 'drop'")
         if transport is not None and session is not None:
             raise ConfigurationError("give transport= or session=, not both: a session is for the default transport")
         if asynchronously:
@@ -110,6 +117,8 @@ class Provider(Shell):
             background=background,
             bots=Bots(action=bots) if isinstance(bots, str) else bots,  # type: ignore[arg-type]  # Bots refuses others
             tombstones=_tombstones(tombstones, spool),
+            ambiguous=ambiguous,
+            connections=connections,
         )
 
     def _elsewhere(self, to: str) -> Shell:

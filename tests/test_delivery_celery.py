@@ -26,8 +26,8 @@ from analytical.delivery.celery import TASK, CeleryDelivery
 from analytical.hit import Hit
 from analytical.observe import Hooks, Ledger
 from analytical.route import Route
+from analytical.spool.contracts import NOW, Clock, make_hit
 from analytical.verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
-from tests.contract.spools import NOW, Clock, make_hit
 
 # -- the worker's rules, with a scripted clock --------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from analytical.delivery.inline import InlineDelivery
 from analytical.hit import Hit
 from analytical.observe import Ledger
 from analytical.route import Route
+from analytical.spool.contracts import NOW, make_hit
 from analytical.verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
-from tests.contract.spools import NOW, make_hit
 
 
 def submit(answer: Verdict | Exception, hit: Hit | None = None, **options: Any) -> tuple[bool, Ledger, list[Any]]:

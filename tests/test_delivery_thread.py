@@ -22,10 +22,10 @@ from analytical.hit import Hit
 from analytical.observe import Hooks, Ledger
 from analytical.route import Route
 from analytical.spool import Entry
+from analytical.spool.contracts import NOW, Clock, make_hit
 from analytical.spool.memory import MemorySpool
 from analytical.spool.sqlite import SqliteSpool
 from analytical.verdict import DELIVERED, NOT_TRIED, UNCONFIRMED, Verdict, rejected, retry
-from tests.contract.spools import NOW, Clock, make_hit
 
 Answer = Callable[[Sequence[Hit]], list[Verdict]]
 

@@ -229,7 +229,7 @@ def test_a_worker_drains_on_sigterm(sink: Sink, tmp_path: Path) -> None:
     worker = start(sink.url, program)
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"
-    from tests.contract.spools import make_hit
+    from analytical.spool.contracts import make_hit
 
     for n in range(100):
         assert spool.put("web", make_hit(n, time=time.time()))

@@ -18,10 +18,10 @@ from analytical.delivery.thread import ThreadDelivery
 from analytical.hit import Hit
 from analytical.observe import STATES, Ledger
 from analytical.route import Route
+from analytical.spool.contracts import Clock, make_hit
 from analytical.spool.memory import MemorySpool
 from analytical.spool.sqlite import SqliteSpool
 from analytical.verdict import DELIVERED, NOT_TRIED, UNCONFIRMED, Verdict, rejected, retry
-from tests.contract.spools import Clock, make_hit
 
 VERDICTS = st.sampled_from(
     [

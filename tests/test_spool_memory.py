@@ -13,9 +13,9 @@ import pytest
 from analytical.errors import ConfigurationError, UnknownName
 from analytical.hit import Hit
 from analytical.spool import Spool, open_spool
+from analytical.spool.contracts import NOW, Clock, SpoolContract, make_hit
 from analytical.spool.memory import MemorySpool, weigh
 from analytical.verdict import DELIVERED, retry
-from tests.contract.spools import NOW, Clock, SpoolContract, make_hit
 
 
 class TestMemorySpool(SpoolContract):

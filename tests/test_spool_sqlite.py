@@ -14,9 +14,9 @@ import pytest
 
 from analytical.errors import ConfigurationError
 from analytical.spool import Spool, open_spool, sqlite
+from analytical.spool.contracts import NOW, Clock, SpoolContract, make_hit
 from analytical.spool.sqlite import MIGRATIONS, SqliteSpool
 from analytical.verdict import DELIVERED, rejected, retry
-from tests.contract.spools import NOW, Clock, SpoolContract, make_hit
 
 
 @pytest.fixture

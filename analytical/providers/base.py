@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 from ..backend import Backend, exchange
 from ..bots import Bots
@@ -18,7 +18,7 @@ from ..delivery import Delivery
 from ..errors import DeliveryError, InvalidHit, Lost, Rejected, Unreachable
 from ..hit import Hit, HitFields, key_id, new_id
 from ..http import NoResponse, Request, Response
-from ..observe import Ledger, Observer
+from ..observe import Hooks, Ledger, Observer, State
 from ..privacy.consent import MemoryTombstones, Tombstones
 from ..privacy.policy import Note, Policy, Receipt
 from ..route import Route
@@ -73,6 +73,9 @@ class Shell(Vocabulary):
         background: whether ``True`` from a call means *accepted* rather than *sent*.
         bots: what is done with visits that are not a person's; asked with the user agent as it came, before the gate.
         tombstones: the withdrawals, asked again just before a hit is sent.
+        ambiguous: what becomes of a hit whose request was sent and not answered, where the platform counts a repeated
+            one twice.
+        connections: requests under way at once; ``None`` for the driver's own number.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class Shell(Vocabulary):
         background: bool = False,
         bots: Bots | None = None,
         tombstones: Tombstones | None = None,
+        ambiguous: Literal["retry", "drop"] = "retry",
+        connections: int | None = None,
     ) -> None:
         self.backend = backend
         self.policy = policy
@@ -115,11 +120,13 @@ class Shell(Vocabulary):
             to=to,
             send=self._send_hits,
             observer=self._observer,
-            lane=backend.lane,
+            **({} if type(backend).lane is Backend.lane else {"lane": backend.lane}),
             max_batch=backend.max_batch,
             max_age=backend.max_age,
             withdrawn=self._tombstones.withdrawn,
             dedupes=backend.dedupes is not None,
+            ambiguous=ambiguous,
+            connections=connections,
         )
         delivery.attach(self.route)
 
@@ -490,17 +497,25 @@ def _error(to: str, state: str, reason: str) -> DeliveryError:
 class _Both:
     """Tells two observers; the second is a guest, whose exceptions stop nothing."""
 
-    def __init__(self, ledger: Observer, guest: Any) -> None:
+    def __init__(self, ledger: Ledger, guest: Any) -> None:
         self._ledger = ledger
-        self._guest = guest
+        self._guest = Hooks.of(guest) or guest
 
     def accepted(self, to: str, count: int = 1) -> None:
         self._ledger.accepted(to, count)
         self._ask("accepted", to, count)
 
-    def settled(self, to: str, hit: Hit, state: Any, reason: str = "") -> None:
+    def settled(self, to: str, hit: Hit, state: State, reason: str = "") -> None:
         self._ledger.settled(to, hit, state, reason)
         self._ask("settled", to, hit, state, reason)
+
+    def settled_many(self, to: str, hits: Sequence[Hit], state: State) -> None:
+        self._ledger.settled_many(to, hits, state)
+        if hasattr(self._guest, "settled_many"):
+            self._ask("settled_many", to, hits, state)
+        else:
+            for hit in hits:
+                self._ask("settled", to, hit, state)
 
     def retried(self, to: str, hit: Hit, verdict: Verdict) -> None:
         self._ledger.retried(to, hit, verdict)
