@@ -133,6 +133,7 @@ def test_visitors_who_asked_not_to_be_counted_are_not(inspector: Inspector) -> N
     ):
         get(f"{url}/", DNT="1")
         get(f"{url}/", Sec_GPC="1")
+        get(f"{url}/missing")  # served one after the other: the two before have ended now
         assert provider.stats()["withheld"] == 2
     assert inspector.hits() == []
 
