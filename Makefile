@@ -27,8 +27,15 @@ $(VENV)/.dev: pyproject.toml development-requirements.txt | $(BIN)/python
 demo: $(VENV)/.demo  ## a web site, six providers and the inspector on this machine; ARGS=--once ends by itself
 	$(BIN)/python -m analytical demo $(ARGS)
 
-test: $(VENV)/.dev  ## the whole test suite; ARGS go to pytest
+test: $(VENV)/.dev  ## the whole test suite and its coverage; ARGS=tests/test_hit.py for a part of it
+ifeq ($(ARGS),)
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest -n 2
+	@$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --fail-under=95 --skip-covered --format=total
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, spelling
 	$(BIN)/python -m ruff check .
