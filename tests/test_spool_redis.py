@@ -1,0 +1,341 @@
+"""The Redis spool, on a real Redis: the contract, what a dead worker leaves, and a Redis that restarts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from services import need_service
+
+from analytical.errors import ConfigurationError
+from analytical.hit import Hit
+from analytical.spool import Spool, open_spool
+from analytical.spool.redis import RedisSpool
+from analytical.verdict import DELIVERED, rejected, retry
+from tests.contract.spools import NOW, Clock, SpoolContract, make_hit
+
+
+@pytest.fixture
+def stream() -> Iterator[str]:
+    url = need_service("redis")
+    name = f"test-{uuid.uuid4()}"
+    yield name
+    with redis.Redis.from_url(url) as client:
+        for key in client.scan_iter(f"{{{name}*", count=1_000):
+            client.delete(key)
+
+
+@pytest.fixture
+def make(stream: str) -> Iterator[Callable[..., RedisSpool]]:
+    made: list[RedisSpool] = []
+
+    def make(**options: Any) -> RedisSpool:
+        made.append(RedisSpool(need_service("redis"), **{"stream": stream, **options}))
+        return made[-1]
+
+    yield make
+    for spool in made:
+        spool.close()
+
+
+class TestContract(SpoolContract):
+    durable = True
+
+    @pytest.fixture
+    def spool(self, clock: Clock, make: Callable[..., RedisSpool]) -> Spool:
+        self.make = make
+        self.clock = clock
+        return make(clock=lambda: NOW, monotonic=clock)
+
+    def reopen(self, spool: Spool) -> Spool:
+        self.clock.tick(1)
+        return self.make(clock=lambda: NOW, monotonic=self.clock)
+
+    @pytest.fixture(autouse=True)
+    def keep_make(self, make: Callable[..., RedisSpool]) -> None:
+        self.make = make
+
+    def small(self, hits: int) -> Spool:
+        return self.make(hits=hits)
+
+
+class TestContractWithAJournal(TestContract):
+    @pytest.fixture
+    def spool(self, clock: Clock, make: Callable[..., RedisSpool], tmp_path: Path) -> Spool:
+        self.clock = clock
+        self.path = tmp_path
+        return make(clock=lambda: NOW, monotonic=clock, journal=tmp_path / "journal")
+
+    def reopen(self, spool: Spool) -> Spool:
+        return self.make(clock=lambda: NOW, monotonic=self.clock, journal=self.path / "journal")
+
+
+def fill(spool: Spool, count: int, **fields: Any) -> list[Hit]:
+    hits = [make_hit(n, **fields) for n in range(count)]
+    assert all(spool.put("web", hit) for hit in hits)
+    return hits
+
+
+def test_what_a_dead_worker_held_goes_to_another_after_the_lease(make: Callable[..., RedisSpool]) -> None:
+    dead, other = make(lease=0.3), make(lease=0.3)
+    for spool in (dead, other):
+        spool.attach("web")
+    hits = fill(dead, 5)
+    assert len(dead.take(5, NOW, to="web")) == 5
+    assert other.take(5, NOW, to="web") == []
+    found = []
+    deadline = time.monotonic() + 5
+    while len(found) < 5 and time.monotonic() < deadline:
+        threading.Event().wait(0.05)
+        found += other.take(5, NOW, to="web")
+    assert {entry.hit.id for entry in found} == {hit.id for hit in hits}
+    assert all(other.settle(found, [DELIVERED] * 5, NOW))
+    # The first one comes back to life, and its verdict is late.
+    assert dead.waiting("web") == 0
+
+
+def test_what_a_worker_lets_go_of_is_there_at_once(make: Callable[..., RedisSpool]) -> None:
+    first, second = make(), make()
+    for spool in (first, second):
+        spool.attach("web")
+    fill(first, 4)
+    assert len(first.take(4, NOW, to="web")) == 4
+    first.close()
+    assert len(second.take(4, NOW, to="web")) == 4
+
+
+def test_workers_share_the_hits_of_a_destination_without_lanes(make: Callable[..., RedisSpool]) -> None:
+    workers = [make() for _ in range(3)]
+    for spool in workers:
+        spool.attach("web", lane=lambda hit: None)
+    fill(workers[0], 1_500)
+    taken = [spool.take(100, NOW, to="web") for spool in workers]
+    assert [len(batch) for batch in taken] == [100, 100, 100]
+    assert len({entry.hit.id for batch in taken for entry in batch}) == 300
+
+
+def test_where_order_matters_one_worker_at_a_time_delivers(make: Callable[..., RedisSpool]) -> None:
+    first, second = make(), make()
+    for spool in (first, second):
+        spool.attach("web", lane=lambda hit: hit.client_id)
+    fill(first, 3, client_id="a")
+    assert len(first.take(1, NOW, to="web")) == 1
+    assert second.take(5, NOW, to="web") == []
+    assert not second.uploads("web")
+    first.close()
+    assert second.uploads("web")
+    assert [entry.hit.url for entry in second.take(5, NOW, to="web")] == [f"https://example.com/{n}" for n in range(3)]
+
+
+def test_a_retry_keeps_its_due_time_and_attempts_for_the_next_worker(make: Callable[..., RedisSpool]) -> None:
+    first = make()
+    first.attach("web")
+    fill(first, 1)
+    first.settle(first.take(1, NOW, to="web"), [retry(30.0)], NOW)
+    first.close()
+    second = make()
+    second.attach("web")
+    assert second.take(1, NOW + 29, to="web") == []
+    (entry,) = second.take(1, NOW + 31, to="web")
+    assert entry.attempts == 1
+
+
+def test_a_business_key_counts_once_on_all_hosts(make: Callable[..., RedisSpool]) -> None:
+    first, second = make(), make()
+    for spool in (first, second):
+        spool.attach("web")
+    hit = make_hit(keyed=True)
+    assert first.put("web", hit)
+    assert second.put("web", hit)
+    assert first.waiting("web") == 1
+    first.settle(first.take(1, NOW, to="web"), [rejected("no")], NOW)
+    assert second.put("web", hit)  # what was refused may be tried anew
+    assert second.waiting("web") == 1
+
+
+def test_dead_letters_can_be_looked_at_and_replayed(make: Callable[..., RedisSpool]) -> None:
+    spool = make()
+    spool.attach("web")
+    hits = fill(spool, 3)
+    spool.settle(spool.take(3, NOW, to="web"), [rejected("no such site"), DELIVERED, rejected("no")], NOW)
+    (row,) = spool.status()
+    assert (row["to"], row["pending"], row["dead"], row["rejected"], row["delivered"]) == ("web", 0, 2, 2, 1)
+    assert [(entry.hit.id, state, reason) for entry, state, reason in spool.dead()] == [
+        (hits[2].id, "rejected", "no"),
+        (hits[0].id, "rejected", "no such site"),
+    ]
+    assert spool.replay() == 2
+    assert [entry.hit.id for entry in spool.peek()] == [hits[0].id, hits[2].id]
+    assert spool.purge(limit=1) == 1
+    assert spool.waiting("web") == 1
+    counts = spool.stats("web")
+    assert counts is not None
+    assert counts["accepted"] == sum(count for state, count in counts.items() if state != "accepted")
+
+
+def test_a_producer_leaves_delivery_to_workers(make: Callable[..., RedisSpool]) -> None:
+    spool = make(deliver=False)
+    spool.attach("web")
+    fill(spool, 2)
+    assert not spool.uploads("web")
+    assert spool.take(2, NOW, to="web") == []
+    assert spool.waiting("web") == 2
+
+
+# -- a Redis of its own, that can be stopped ----------------------------------------------------------------------
+
+
+class Server:
+    def __init__(self, directory: Path) -> None:
+        binary = shutil.which("redis-server")
+        if binary is None:
+            pytest.skip("no redis-server on the path: a Redis that restarts needs one of its own")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.command = [binary, "--port", str(self.port), "--appendonly", "yes", "--appendfsync", "always",
+                        "--save", "", "--dir", str(directory), "--bind", "127.0.0.1"]  # fmt: skip
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with redis.Redis.from_url(self.url) as client:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                try:
+                    client.ping()
+                    return
+                except redis.RedisError:
+                    threading.Event().wait(0.05)
+        raise AssertionError("redis-server does not answer")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+def test_what_was_accepted_survives_a_killed_redis(server: Server) -> None:
+    spool = RedisSpool(server.url, timeout=0.3)
+    spool.attach("web")
+    hits = fill(spool, 10)
+    taken = spool.take(3, NOW, to="web")
+    server.kill()
+    began = time.monotonic()
+    assert not spool.put("web", make_hit())
+    assert time.monotonic() - began < 1.0
+    assert all(spool.settle(taken, [DELIVERED] * 3, NOW))  # remembered until Redis is back
+    server.start()
+    found = spool.take(100, NOW, to="web")
+    assert [entry.hit.id for entry in found] == [hit.id for hit in hits[3:]]
+    counts = spool.stats("web")
+    assert counts is not None
+    assert (counts["delivered"], counts["pending"], counts["dropped"]) == (3, 7, 1)
+    spool.close()
+
+
+def test_with_a_journal_the_caller_does_not_need_redis(server: Server, tmp_path: Path) -> None:
+    server.kill()
+    spool = RedisSpool(server.url, timeout=0.2, journal=tmp_path / "journal")
+    spool.attach("web")
+    began = time.monotonic()
+    hits = fill(spool, 50)
+    assert time.monotonic() - began < 0.2
+    assert spool.waiting("web") == 50
+    server.start()
+    spool._looked = -1e9
+    assert [entry.hit.id for entry in spool.take(100, NOW, to="web")] == [hit.id for hit in hits]
+    assert spool.waiting("web") == 50
+    spool.close()
+
+
+PRODUCER = """
+import sys
+from analytical.spool import open_spool
+from tests.contract.spools import make_hit
+spool = open_spool(sys.argv[1])
+spool.attach("web")
+n = 0
+while True:
+    assert spool.put("web", make_hit(n))
+    n += 1
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_killed_producer_loses_nothing_that_was_accepted(
+    stream: str, make: Callable[..., RedisSpool], tmp_path: Path, journal: bool
+) -> None:
+    url = f"{need_service('redis')}?stream={stream}" + (f"&journal={tmp_path}/journal" if journal else "")
+    root = str(Path(__file__).parent.parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRODUCER, url], stdout=subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert process.stdout is not None
+    said = 0
+    for line in process.stdout:
+        said = int(line)
+        if said >= 200:
+            process.send_signal(signal.SIGKILL)
+            break
+    rest = process.stdout.read().split()
+    said = int(rest[-1]) if rest else said
+    process.stdout.close()
+    process.wait(10)
+    spool = make(journal=tmp_path / "journal") if journal else make()
+    spool.attach("web")
+    ids: list[str] = []
+    while batch := spool.take(500, NOW, to="web"):
+        ids += [entry.hit.id for entry in batch]
+    assert said <= len(ids) == len(set(ids)) <= said + 1
+    assert spool.waiting("web") == len(ids)
+
+
+# -- its URL ------------------------------------------------------------------------------------------------------
+
+
+def test_the_url_says_everything(tmp_path: Path) -> None:
+    spool = open_spool(
+        f"redis://127.0.0.1:6379/3?stream=hits&timeout=0.5&lease=5&hits=10&journal={tmp_path}&deliver=no"
+    )
+    assert isinstance(spool, RedisSpool)
+    assert (spool._stream, spool.timeout, spool._lease, spool.hits, spool.blocking) == ("hits", 0.5, 5.0, 10, False)
+    assert spool._redis.connection_pool.connection_kwargs["db"] == 3
+
+
+@pytest.mark.parametrize("query", ["streem=x", "timeout=soon", "stream={x}"])
+def test_a_mistyped_option_is_said(query: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_spool(f"redis://:hunter2@127.0.0.1/0?{query}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_neither_repr_nor_log_shows_the_password(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    spool = open_spool(f"redis://:hunter2@127.0.0.1:{port}/0?timeout=0.1")
+    spool.attach("web")
+    assert not spool.put("web", make_hit())
+    assert "Redis cannot be used: ConnectionError" in caplog.text
+    assert "hunter2" not in caplog.text + repr(spool)
