@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from .lazy import lazy
+
 __all__ = ["anonymize_ip_address", "keep_bits", "parse_ip_address"]
 
 _OCTETS = frozenset(map(str, range(256)))
@@ -25,8 +27,8 @@ _NAT64_LOCAL = 0x0064_FF9B_0001 << 80
 _LOW32 = 0xFFFF_FFFF
 _V4_MAPPED = 0xFFFF
 _V4_TRANSLATED = 0xFFFF_0000  # ::ffff:0:a.b.c.d, RFC 2765
-_ZONE = re.compile(r"%[0-9A-Za-z._~:%-]{1,64}\Z")
-_FORWARDED = re.compile(r"(?:\A|[;,])\s*for\s*=\s*(\"[^\"]{0,128}\"|[^;,\s\"]{1,128})", re.IGNORECASE)
+_ZONE = lazy(r"%[0-9A-Za-z._~:%-]{1,64}\Z")
+_FORWARDED = lazy(r"(?:\A|[;,])\s*for\s*=\s*(\"[^\"]{0,128}\"|[^;,\s\"]{1,128})", re.IGNORECASE)
 
 
 def anonymize_ip_address(ip_address: str | None, *, zero_bytes: int | None = None) -> str | None:

@@ -24,6 +24,8 @@ from hashlib import blake2b
 from importlib import resources
 from typing import Any, Final, NamedTuple
 
+from .lazy import lazy
+
 __all__ = [
     "RARE",
     "Browser",
@@ -528,31 +530,31 @@ _MASKED: set[bytes] = set()
 _REDUCED: dict[bytes, str] = {}
 
 #: A version. Four small numbers are one only where some are nought: an address is no version.
-_VERSION: Final = re.compile(r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:[._]\d{1,5}){0,4}(?:-gn)?")
-_WEBKIT: Final = re.compile(r"(?:[4-7]\d\d|[1-9][4-7]\d\d|1\d{4})(?:\.\d{1,3}){0,3}\+?")
-_GOOGLE: Final = re.compile(r"\d{1,3}\.\d{1,2}\.\d{1,9}")
-_CHROMIUM: Final = re.compile(r"\d{1,3}(?:\.0(?:\.\d{1,5}){0,2})?")
-_BUILD_CODE: Final = re.compile(r"\d{1,2}[A-Za-z]\d{1,5}[a-z]?")
-_GECKO: Final = re.compile(r"(?:20\d{6}|\d{1,3}(?:\.\d){1,2})")
-_MESSENGER: Final = re.compile(r"\d{1,2}(?:\.\d{1,4}){1,3}(?:\(0x[0-9a-f]{8}\))?")
-_NET: Final = re.compile(r"WIFI|[2345]G|NON_NETWORK|cmnet|3gnet|ctnet")
-_EXTRA: Final = re.compile(r"\[?[A-Za-z][A-Za-z_\-.]{0,30}(?:/[\w.\-]{1,32})?\]?")
-_LANGUAGE: Final = re.compile(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
-_HMS: Final = re.compile(r"(?:HMSCore|GMSCore|HMS) \d{1,3}(?:\.\d{1,4}){1,3}")
-_BUILD: Final = re.compile(
+_VERSION: Final = lazy(r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:[._]\d{1,5}){0,4}(?:-gn)?")
+_WEBKIT: Final = lazy(r"(?:[4-7]\d\d|[1-9][4-7]\d\d|1\d{4})(?:\.\d{1,3}){0,3}\+?")
+_GOOGLE: Final = lazy(r"\d{1,3}\.\d{1,2}\.\d{1,9}")
+_CHROMIUM: Final = lazy(r"\d{1,3}(?:\.0(?:\.\d{1,5}){0,2})?")
+_BUILD_CODE: Final = lazy(r"\d{1,2}[A-Za-z]\d{1,5}[a-z]?")
+_GECKO: Final = lazy(r"(?:20\d{6}|\d{1,3}(?:\.\d){1,2})")
+_MESSENGER: Final = lazy(r"\d{1,2}(?:\.\d{1,4}){1,3}(?:\(0x[0-9a-f]{8}\))?")
+_NET: Final = lazy(r"WIFI|[2345]G|NON_NETWORK|cmnet|3gnet|ctnet")
+_EXTRA: Final = lazy(r"\[?[A-Za-z][A-Za-z_\-.]{0,30}(?:/[\w.\-]{1,32})?\]?")
+_LANGUAGE: Final = lazy(r"[a-z]{2}(?:[-_][A-Za-z]{2})?")
+_HMS: Final = lazy(r"(?:HMSCore|GMSCore|HMS) \d{1,3}(?:\.\d{1,4}){1,3}")
+_BUILD: Final = lazy(
     r"[A-Z]{1,4}\d{0,5}[A-Z]?\d{0,2}[A-Z]?(?:\.\d{1,6}){0,3}(?:\.[A-Z]?\d{0,3}[A-Z]?){0,2}(?:-\d{1,6})?"
 )
 #: Capitals and a number, as makers write: SM-G998B, CPH2219, M2101K6G, 2201117TG, XT2041-4.
-_MODEL_CODE: Final = re.compile(
+_MODEL_CODE: Final = lazy(
     r"(?:[A-Z]{1,6}[-_]?){1,2}\d{1,5}[A-Za-z]{0,5}\d{0,2}[A-Z]{0,2}(?:-[A-Z0-9]{1,6})?(?:/[A-Z0-9]{2,10})?"
     r"|KF[A-Z]{2,5}|\d{5,9}[A-Z]{1,4}\d{0,3}[A-Z]{0,2}|M\d{4}[A-Z]\d{1,2}[A-Z]{1,3}"
 )
-_MODEL_ASIDE: Final = re.compile(r"\d{1,2}[a-zA-Z+]?|20[12]\d|[A-Z]{2,3}")
-_EDITION: Final = re.compile(r"\(Edition (?:Yx|Campaign|beta|developer|std-\d|ax|utorrent)(?: \d\d)?\)")
-_TELEVISION: Final = re.compile(
+_MODEL_ASIDE: Final = lazy(r"\d{1,2}[a-zA-Z+]?|20[12]\d|[A-Z]{2,3}")
+_EDITION: Final = lazy(r"\(Edition (?:Yx|Campaign|beta|developer|std-\d|ax|utorrent)(?: \d\d)?\)")
+_TELEVISION: Final = lazy(
     r"\bTV\b|BRAVIA|\bAFT[A-Z]|SmartTV|SMART-TV|HbbTV|CrKey|Web0S|Tizen|PlayStation|Xbox|Nintendo|Roku|Oculus|Quest"
 )
-_PLATFORM: Final = re.compile(
+_PLATFORM: Final = lazy(
     r"(?P<windows>Windows NT (?:10\.0|11\.0|6\.[0-4]|5\.[0-2])(?:; (?:Win64|WOW64|ARM))?(?:; (?:x64|ARM64"
     r"|arm64|IA64))?(?:; rv:\d{1,3}\.\d{1,2}(?:\.\d)?)?)"
     r"|(?P<mac>Macintosh; (?:Intel|PPC) Mac OS X (?:1\d[._]\d{1,2}(?:[._]\d{1,2})?)(?:; rv:\d{1,3}\.\d{1,2})?)"
@@ -578,25 +580,25 @@ _PLATFORMS: Final = {
     "foxmobile": ("android", "mobile"),
     "foxtablet": ("android", "tablet"),
 }
-_ANDROID: Final = re.compile(r"Linux; (?:arm_64; |U; )?Android \d{1,2}(?:\.\d{1,2}){0,2}((?:; ?[^;]{1,64}){0,5})")
-_FACEBOOK: Final = re.compile(
+_ANDROID: Final = lazy(r"Linux; (?:arm_64; |U; )?Android \d{1,2}(?:\.\d{1,2}){0,2}((?:; ?[^;]{1,64}){0,5})")
+_FACEBOOK: Final = lazy(
     r"\[(?:(?:FB_IAB/(?:FB4A|MESSENGER|Orca-Android)|FBAN/(?:FBIOS|MessengerForiOS|EMA|MESSENGER|FBForIPad"
     r"|Instagram)|FBAV/\d{1,4}(?:\.\d{1,4}){0,5}|FBBV/\d{1,12}"
     r"|FBDV/(?:iPhone|iPad|iPod)\d{1,2},\d{1,2}|FBMD/(?:iPhone|iPad|iPod touch)|FBSN/(?:iOS|iPadOS|iPhone OS)"
     r"|FBSV/\d{1,2}(?:\.\d{1,2}){0,2}|FBSS/\d|FBCR/|FBID/(?:phone|tablet)"
     r"|FBLC/[a-z]{2}(?:_[A-Z][A-Za-z]{1,3}){0,2}|FBOP/\d{1,3}|FBRV/\d{1,12}|FBNV/\d{1,3}|IABMV/\d|FB_FW/\d);?){1,20}\]"
 )
-_FACEBOOK_LIKE: Final = re.compile(r"\[[\w/.;,:+ \-]{4,400}\]")
-_INSTAGRAM: Final = re.compile(
+_FACEBOOK_LIKE: Final = lazy(r"\[[\w/.;,:+ \-]{4,400}\]")
+_INSTAGRAM: Final = lazy(
     r"\d{1,4}(?:\.\d{1,4}){1,5}(?: \((?:iPhone|iPad)\d{1,2},\d{1,2}; (?:iOS|iPadOS"
     r"|iPhone OS) \d{1,2}(?:_\d{1,2}){1,2}; [a-z]{2}(?:_[A-Z][A-Za-z]{1,3}){0,2}; [a-z]{2}(?:-[A-Z][A-Za-z]{1,3}){0,2}"
     r"; scale=\d\.\d\d; \d{3,4}x\d{3,4}; \d{6,10}(?:; IABMV/\d)?\))?"
 )
-_INSTAGRAM_LIKE: Final = re.compile(
+_INSTAGRAM_LIKE: Final = lazy(
     r"\d{1,4}(?:\.\d{1,4}){1,5}(?: [A-Za-z]{1,12})?(?: \([\w/.;,:=()+ \-]{4,300}\)?)?(?: ?[\w;/.)\[\]]{0,40})?"
 )
 #: What robots and tools write and browsers do not.
-_ROBOTIC: Final = re.compile(
+_ROBOTIC: Final = lazy(
     r"https?:|www\.|@|\+|bot\b|bot[/_\-;)]|bots|crawl|spider|scrap|fetch|monitor|scan|headless|lighthouse"
     r"|preview|probe|check|python|curl|wget|java/|archiv|compatible;"
     r"|agent\b|\bptst\b|playwright|selenium|observatory|inspect|synthetic|optimi[sz]|verif|pingdom|abuse"
@@ -693,21 +695,21 @@ _MODEL_WORDS: Final = _MODEL_BRANDS | _words("""
     duos neo2 ii iii iv first edition classic force droid razr maxx
 """)
 
-_OLD_BROWSER: Final = re.compile(
+_OLD_BROWSER: Final = lazy(
     r"(?:Mozilla/[345]\.0 \(|Opera/\d|Dalvik/|UCWEB/|BlackBerry|Nokia|SAMSUNG|SonyEricsson|MOT-|LG-)"
 )
-_PLAIN: Final = re.compile(r"[A-Za-z0-9 ()/.,;:_\-\[\]+]{8,512}")
-_OLD_CODE: Final = re.compile(
+_PLAIN: Final = lazy(r"[A-Za-z0-9 ()/.,;:_\-\[\]+]{8,512}")
+_OLD_CODE: Final = lazy(
     r"\.net|\.net\d\.\d[ce]?|infopath\.\d|slcc\d|rv:\d{1,3}(?:\.\d{1,2}){0,3}|[a-z]{2}[-_][a-z]{2}|win(?:32|64"
     r"|9x|95|98)|x(?:11|64|86_64)"
     r"|i[3-6]86|armv[5-8]l|wow64|series[46]0|khtml|mb\d{3}|m[a-z]{3}js"
 )
-_OLD_VERSION: Final = re.compile(
+_OLD_VERSION: Final = lazy(
     r"(?!\d{1,3}\.[1-9]\d{0,2}\.\d{1,3}\.[1-9]\d{0,2}\Z)\d{1,4}(?:\.\d{1,6}){0,4}(?:[ab]\d{1,2})?(?:pre)?\+?"
     r"|(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\d(?:\d\d)?"
 )
-_OLD_NUMBER: Final = re.compile(r"\d{1,4}(?:[._]\d{1,5}){0,2}|9x")
-_PART: Final = re.compile(r"[^ ;(),\[\]]+")
+_OLD_NUMBER: Final = lazy(r"\d{1,4}(?:[._]\d{1,5}){0,2}|9x")
+_PART: Final = lazy(r"[^ ;(),\[\]]+")
 _OLD_WORDS: Final = _words("""
     mozilla compatible msie windows nt wow trident net clr slcc media center pc tablet infopath like gecko khtml
     applewebkit safari chrome version mobile opera presto mini firefox macintosh intel ppc mac os x linux ubuntu
@@ -778,7 +780,7 @@ _HINTED_SYSTEMS: Final = {
     "android": "android",
     "ios": "ios",
 }
-_BRAND: Final = re.compile(r'"([^"\\]{1,40})"\s*;\s*v="(\d{1,4})(?:\.[\d.]{0,20})?"')
+_BRAND: Final = lazy(r'"([^"\\]{1,40})"\s*;\s*v="(\d{1,4})(?:\.[\d.]{0,20})?"')
 #: brand = how much it says, and the family; a family of "" ends it: no browser of a person.
 _BRANDS: Final = {
     "chromium": (1, "chrome"),

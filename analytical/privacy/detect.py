@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 from . import idnumbers, names, phones, places, tokens
+from .lazy import lazy
 from .look import Look, Span, decoded
 from .words import words
 
@@ -24,15 +25,15 @@ _MOST_NUMBERS = 96
 #: No telephone number or national id has fewer digits.
 _FEWEST = 5
 _MOST_RUNS = 64
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = lazy(r"[0-9]+")
 _WORDLIKE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-_LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{12,}+")
-_EMAIL = re.compile(
+_LONG_WORD = lazy(r"[A-Za-z0-9_+/=-]{12,}+")
+_EMAIL = lazy(
     r"(?:(?<![\w.+%'-])[\w.+%'-]++|\"[^\"@\n]{1,64}\")@"
     r"(?:(?:[\w-]{1,63}+\.){1,8}(?:xn--[\w-]{2,59}|[^\W\d_]{2,24})|localhost\b|\[[\d.:A-Fa-fIPv]{7,60}\])"
 )
-_IMAGE_SCALE = re.compile(r"@[1-9](?:\.\d)?x\.[a-z]{2,5}\Z", re.IGNORECASE)
-_EMAIL_SPELLED = re.compile(
+_IMAGE_SCALE = lazy(r"@[1-9](?:\.\d)?x\.[a-z]{2,5}\Z", re.IGNORECASE)
+_EMAIL_SPELLED = lazy(
     r"(?<![\w.+-])[\w.+-]{1,64}+(?:\s?[\[({<]\s?(?:at|@|arroba|chez|ät|æt)\s?[\])}>]\s?[\w-]{1,63}"
     r"(?:\s?(?:\.|[\[({<]\s?(?:dot|punkt|point|punto|\.)\s?[\])}>])\s?[\w-]{1,63}){1,5}"
     r"|\sat\s[\w-]{1,63}(?:\sdot\s[\w-]{1,63}){1,4}"
@@ -42,17 +43,17 @@ _EMAIL_SPELLED = re.compile(
     r"|[-_]at[-_][\w]{1,63}(?:\.|[-_]dot[-_])(?:com|net|org|de|fr|uk|eu|io|info|es|it|nl|pl|ch|at|br|edu|gov)\b)",
 )
 _AT_WORDS = frozenset(["at", "arroba", "chez", "ät", "æt"])
-_IPV4 = re.compile(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
-_IPV4_DASHED = re.compile(r"(?<![A-Za-z0-9])ip[-_](\d{1,3}[-_]\d{1,3}[-_]\d{1,3}[-_]\d{1,3})(?!\d)", re.IGNORECASE)
-_VERSION_BEFORE = re.compile(r"(?:\bv|version|release|build|firmware|driver|update|chrome|windows|edge)[ /:_-]{0,2}\Z")
-_IPV6 = re.compile(
+_IPV4 = lazy(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
+_IPV4_DASHED = lazy(r"(?<![A-Za-z0-9])ip[-_](\d{1,3}[-_]\d{1,3}[-_]\d{1,3}[-_]\d{1,3})(?!\d)", re.IGNORECASE)
+_VERSION_BEFORE = lazy(r"(?:\bv|version|release|build|firmware|driver|update|chrome|windows|edge)[ /:_-]{0,2}\Z")
+_IPV6 = lazy(
     r"(?<![\w:.])(?=[0-9A-Fa-f:]{2,})[0-9A-Fa-f]{0,4}+(?::[0-9A-Fa-f]{0,4}+){2,8}(?:(?<=:)?(?:\.\d{1,3}){3})?(?![\w:])"
 )
-_MAC = re.compile(
+_MAC = lazy(
     r"(?<![0-9A-Za-z:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2}\1[0-9A-Fa-f]{2}\1)?[0-9A-Fa-f]{2}"
     r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z:-])"
 )
-_HANDLE = re.compile(r"(?<![\w/.@])@[A-Za-z_][\w.]{1,38}(?![\w/@-])")
+_HANDLE = lazy(r"(?<![\w/.@])@[A-Za-z_][\w.]{1,38}(?![\w/@-])")
 _NO_HANDLE = words(
     "media import keyframes font-face charset supports layer page todo param return override latest next"
 )

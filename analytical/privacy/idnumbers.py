@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .lazy import lazy
 from .look import Look, Span
 from .numbers import is_card, is_iban, is_phone_like_date, national_id, weak_national_id
 from .words import words
@@ -15,10 +16,10 @@ __all__ = ["announced", "find"]
 _I = re.IGNORECASE
 #: More groups of digits in one text than a page's title or a property ever has; what is beyond does not pass.
 _MOST_GROUPS = 96
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
-_GROUPED = re.compile(r"(?<![\w])\d++(?:[ .\-/\u00a0\u202f\u2011]\d++)*+X?", _I)
-_GROUP = re.compile(r"\d+")
-_LETTERED = re.compile(
+_IBAN = lazy(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
+_GROUPED = lazy(r"(?<![\w])\d++(?:[ .\-/\u00a0\u202f\u2011]\d++)*+X?", _I)
+_GROUP = lazy(r"\d+")
+_LETTERED = lazy(
     r"(?<![A-Za-z0-9])(?:"
     r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?:[ -]?\d\d){3}[ -]?[A-D]"  # UK national insurance
     r"|[XYZ]?-?\d{7,8}-?[A-Z]"  # Spain, DNI and NIE; also one of Ireland and others
@@ -78,17 +79,17 @@ _CF_ODD = dict(
         strict=True,
     )
 )
-_SSN = re.compile(
+_SSN = lazy(
     r"(?<![\w-])(?!000|666)[0-8]\d{2}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])|(?<![\w-])9\d{2}([- "
     r"])[5-9]\d\2\d{4}(?![\w-])"
 )
-_FORMATTED_ID = re.compile(
+_FORMATTED_ID = lazy(
     r"(?<![\w.-])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{6}-[1-8]\d{6}|\d{4} \d{4} \d{4}(?= "
     r"*(?:$|[,.;)]))"
     r"|\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}|756\.\d{4}\.\d{4}\.\d{2}|\d{3}-\d{3}-\d{3} \d{2}|\d{2}-\d{8}-\d)(?![\w-])"
 )
-_DATED_ID = re.compile(r"(?<![\w.-])(\d\d)(\d\d)(\d\d)[-/+](\d{3,4})(?![\w-])")
-_ID_WORD = re.compile(
+_DATED_ID = lazy(r"(?<![\w.-])(\d\d)(\d\d)(\d\d)[-/+](\d{3,4})(?![\w-])")
+_ID_WORD = lazy(
     r"(?<![^\W_])(?:ssn|social security|sozialversicherung\w*|nino|national insurance|nhs|passport|reisepass\w*"
     r"|passeport|pasaporte|"
     r"passaporto|bsn|burgerservicenummer|sin|social insurance|tfn|tax file|medicare|aadhaa?r|pan|dni|nie|nif|nir"
@@ -112,7 +113,7 @@ _ID_WORD = re.compile(
     r"|(?!\d))[\s.:#=°º/_-]{0,4}(?:is |ist |est |es )?"
     r"((?=[a-z0-9./ -]{0,12}\d)[a-z0-9](?:[ ./-]?[a-z0-9]){4,24})(?![a-z0-9])",
 )
-_ISBN = re.compile(r"(?:isbn|ean|gtin|upc|asin|issn|doi)(?:[- ]?1[03])?[\s:=/-]{0,3}\Z")
+_ISBN = lazy(r"(?:isbn|ean|gtin|upc|asin|issn|doi)(?:[- ]?1[03])?[\s:=/-]{0,3}\Z")
 _ANNOUNCING = words(
     "ssn social sozialversicherung sozialversicherungsnummer nino national nhs passport reisepass reisepassnummer "
     "passeport pasaporte passaporto bsn burgerservicenummer sin tfn tax medicare aadhaar aadhar pan dni nie nif "
@@ -125,7 +126,7 @@ _ANNOUNCING = words(
     "license licence number kennzeichen sécurité seguridad citizen taxpayer employee student card cc credit "
     "kreditkarte carte tarjeta iban"
 )
-_SHAPES = re.compile(r"\d\d-\d{8}-\d|\d{3}-\d{3}-\d{3} \d\d")
+_SHAPES = lazy(r"\d\d-\d{8}-\d|\d{3}-\d{3}-\d{3} \d\d")
 
 
 def find(look: Look) -> Iterator[Span]:

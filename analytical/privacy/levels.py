@@ -8,6 +8,7 @@ from typing import Any
 
 from ..hit import Kind
 from .address import anonymize_ip_address
+from .lazy import lazy
 from .rule import Rule
 from .text import identifies, scrub_properties, scrub_text
 from .url import origin, scrub_url
@@ -16,11 +17,11 @@ from .words import words
 __all__ = ["rules"]
 
 # RFC 5646 without variants and extensions, which no report reads and which hold eight free characters each.
-_TAG = re.compile(
+_TAG = lazy(
     r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|\d{3}))?"
     r"|\*)(?:[-_][A-Za-z0-9-]*)?\s*(;\s*q=[01](?:\.\d{0,3})?)?\s*"
 )
-_SCREEN = re.compile(r"([1-9]\d{1,4})[xX×]([1-9]\d{1,4})")
+_SCREEN = lazy(r"([1-9]\d{1,4})[xX×]([1-9]\d{1,4})")
 # Screens that many people have, as of 2026-08 (https://gs.statcounter.com/screen-resolution-stats).
 _COMMON_SCREENS = words(
     "1920x1080 1536x864 1366x768 1440x900 1280x720 1600x900 2560x1440 1280x1024 1680x1050 1920x1200 3840x2160 "
@@ -28,7 +29,7 @@ _COMMON_SCREENS = words(
     "375x667 360x640 384x832 412x892 402x874 440x956 768x1024 820x1180 810x1080 800x1280 1280x832 1512x982 "
     "1470x956 1728x1117 2560x1080 3440x1440"
 )
-_OPAQUE = re.compile(r"[0-9a-fA-F]{16,}|[0-9.]{1,40}|[\w.=+/:-]{16,}")
+_OPAQUE = lazy(r"[0-9a-fA-F]{16,}|[0-9.]{1,40}|[\w.=+/:-]{16,}")
 
 
 def rules(*, strict: bool, query_allow: frozenset[str], denied: Callable[[str], bool]) -> Mapping[Kind, Rule]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from html import unescape
 from unicodedata import category, decimal, normalize
 from urllib.parse import unquote
+
+from .lazy import lazy
 
 __all__ = ["Look", "Span", "decoded"]
 
 #: Start, end, and what stands there.
 Span = tuple[int, int, str]
 
-_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}|&(?:#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5}|commat|period|plus|amp);")
-_WORD = re.compile(r"[^\W\d_]+")
-_DIGIT = re.compile(r"[0-9]")
-_RUN = re.compile(r"[A-Za-z0-9_+/=.-]{12}")
+_ESCAPED = lazy(r"%[0-9A-Fa-f]{2}|&(?:#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5}|commat|period|plus|amp);")
+_WORD = lazy(r"[^\W\d_]+")
+_DIGIT = lazy(r"[0-9]")
+_RUN = lazy(r"[A-Za-z0-9_+/=.-]{12}")
 
 
 class Look:

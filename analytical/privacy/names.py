@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .lazy import lazy
 from .look import Look, Span
 from .words import HEALTH, NOT_NAMES, first_names, fold, words
 
@@ -15,7 +16,7 @@ __all__ = ["crowded", "find", "mentions_health", "searches"]
 _MOST_ANNOUNCED = 96
 _LETTER = r"[^\W\d_]"
 _WORDS3 = rf"({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}})"
-_GREETING = re.compile(
+_GREETING = lazy(
     r"(?<![^\W_])(hello|hi|hey|dear|welcome back|welcome|greetings|good (?:morning|afternoon|evening)|thanks|thank "
     r"you|congratulations|"
     r"happy birthday|bonjour|salut|bonsoir|bienvenue|cher|chère|hallo|guten (?:tag|morgen|abend)|liebe[rs]?|sehr "
@@ -32,7 +33,7 @@ _WEAK_GREETING = words(
     "welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe lieber liebes moin "
     "hello hallo car"
 ) | {"thank you"}
-_TITLE = re.compile(
+_TITLE = lazy(
     r"(?<![^\W_])(mr|m(?=\.)|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame"
     r"|mademoiselle|sr"
     r"|sra|srta|señora?|señorita|"
@@ -59,7 +60,7 @@ _ACCOUNT_WORD = (
     r"|dashboard|orders|medical record|record|cart|wishlist|settings|"
     r"invited|shared|sent|resume|cv|lebenslauf|curriculum vitae|application|bewerbung)"
 )
-_ACCOUNT = re.compile(
+_ACCOUNT = lazy(
     rf"(?<![^\W_])({_ACCOUNT_WORD})(\s?(?::|–|—|\||#|=|-)\s?|\s(?:of|for|von|vom|für|de|di|da|do|del|du|van|voor"
     rf"|dla|as|als|with|mit|by|from|to|avec|con|pour|para|per|is)\s|\s)"
     rf"{_WORDS3}",
@@ -78,7 +79,7 @@ _TITLES = words(
 )
 _ACCOUNTS = frozenset(re.findall(r"[^\W\d_]+", _ACCOUNT_WORD)) | {"signed", "logged", "card", "cardholder", "username"}
 # What belongs to somebody, after a possessive or a plural s.
-_OWNED = re.compile(
+_OWNED = lazy(
     r"['’sxz][ \u00a0](?:account|profile|orders?|cart|basket|wish ?list|dashboard|inbox|konto|profil|settings"
     r"|photos|timeline|subscription|invoices?|"
     r"bookings?|reservations?|medical|health|results|calendar|address|phone|email|birthday|appointments?"
@@ -92,7 +93,7 @@ _THEIRS = words(
     "payment ticket tickets bestellung bestellungen"
 )
 # A name, a dash or the like, then what the page is.
-_PAGE_OF = re.compile(
+_PAGE_OF = lazy(
     r"\s?[|–—·»>:,(-]\s?(?:my |mein |your |user |customer |public |edit |patient |mon |mi )?(?:account|profile"
     r"|profil|konto|compte|cuenta|perfil|dashboard|"
     r"patient|customer|member|user|medical record|resume|cv|lebenslauf)(?!\w)"
@@ -101,15 +102,15 @@ _PAGES = words(
     "account profile profil konto compte cuenta perfil dashboard patient customer member user medical resume cv "
     "lebenslauf"
 )
-_HEAD = re.compile(r"[^\W\d_][\w'’-]*\.?(?: [^\W\d_][\w'’-]*\.?){0,2}\Z")
+_HEAD = lazy(r"[^\W\d_][\w'’-]*\.?(?: [^\W\d_][\w'’-]*\.?){0,2}\Z")
 _PARTICLES = words("von van de der den di da del della du la le bin ibn al el dos das zu zum ter ten y e mac o'")
-_SEARCH = re.compile(
+_SEARCH = lazy(
     r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse"
     r"|recherche|résultats?|búsqueda|resultados?|risultati|ricerca|"
     r"pesquisa|zoekresultaten|wyniki|sök|query)\s{0,2}(?:(?:for|nach|für|pour|de|del|para|per|voor|dla)\b|:|=|–"
     r"|-)\s{0,2}"
 )
-_SEARCH_END = re.compile(r"\s[-|–—]\s|[|–—\n]")
+_SEARCH_END = lazy(r"\s[-|–—]\s|[|–—\n]")
 _SIGNED = frozenset(
     (
         "signed in",

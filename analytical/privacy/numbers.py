@@ -7,8 +7,9 @@ beside a word that announces it, such as ``BSN``; a number of a strong form coun
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
+
+from .lazy import lazy
 
 __all__ = ["is_card", "is_iban", "is_phone_like_date", "luhn", "national_id", "weak_national_id"]
 
@@ -31,7 +32,7 @@ def luhn(digits: str) -> bool:
 
 
 # Issuer prefixes as published by the schemes; the lengths are those in use.
-_CARD = re.compile(
+_CARD = lazy(
     r"(?:4\d{12}(?:\d{3}(?:\d{3})?)?|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}(?:\d{3})?|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
     r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{8,15}|220[0-4]\d{12}|(?:1800|2131)\d{11}|6(?:0|521|522)\d{14})"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from .lazy import lazy
 from .look import Look, Span
 from .numbers import is_phone_like_date
 from .words import words
 
 __all__ = ["announced", "find"]
 
-_PHONE_INTL = re.compile(
+_PHONE_INTL = lazy(
     r"(?<![\w+])(?:\+|\+?00(?=[1-9]))[ ]?\(?[1-9](?:[ .\-/()\u2010-\u2013\u00a0\u202f]{0,3}\d){6,13}(?!\d)"
 )
-_PHONE_FORMS = re.compile(
+_PHONE_FORMS = lazy(
     r"(?<![\w.,:/+-])(?:"
     r"(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])\d{3}[ .-]\d{4}"  # North America
     r"|\(0?\d{1,5}\)[ .-]?\d{2,5}(?:[ .-]?\d{2,5}){1,3}"  # an area code in parentheses
@@ -27,12 +27,12 @@ _PHONE_FORMS = re.compile(
     r"|[78][ -]\(?\d{3}\)?[ -]\d{3}[ -]?\d\d[ -]?\d\d"  # Russia
     r")(?![\w]|[.,-]\d)"
 )
-_PHONE_TRUNK = re.compile(
+_PHONE_TRUNK = lazy(
     r"(?<![\w.,:/+-])\(?0[1-9]\d{0,4}\)?(?:[ .\-/\u2010-\u2013\u00a0\u202f]{1,3}\d{2,8}){1,5}(?![\w]|[.,:]\d)"
 )
-_PHONE_BARE0 = re.compile(r"(?<![\w.,:/+#-])0[1-9]\d{7,9}(?![\w]|[.,:-]\d)")
-_PHONE_BARE = re.compile(r"(?<![\w.,:/+#=-])(?:1?[2-9]\d{2}[2-9]\d{6}|1[3-9]\d{9})(?![\w]|[.,:-]\d)")
-_PHONE_WORD = re.compile(
+_PHONE_BARE0 = lazy(r"(?<![\w.,:/+#-])0[1-9]\d{7,9}(?![\w]|[.,:-]\d)")
+_PHONE_BARE = lazy(r"(?<![\w.,:/+#=-])(?:1?[2-9]\d{2}[2-9]\d{6}|1[3-9]\d{9})(?![\w]|[.,:-]\d)")
+_PHONE_WORD = lazy(
     r"(?<![^\W_])(?:phone|telephone|telefon\w{0,8}|teléfono|téléphone|telefono|tel|mobile?|mobil\w{0,8}"
     r"|cell(?:phone|ular)?|celular|móvil|"
     r"portable|cellulare|handy\w{0,8}|fax|call|ring|rufnummer|whatsapp|sms|text|viber|signal|msisdn|gsm|hotline"
@@ -41,7 +41,7 @@ _PHONE_WORD = re.compile(
     r"|at:))*[\s.:=/_#-]{0,4}"
     r"(\(?\+?[\d(](?:[ ().\-/_]{0,3}\d){5,14})(?!\d)",
 )
-_NO_PHONE = re.compile(
+_NO_PHONE = lazy(
     r"(?:order|item|article|art|sku|isbn|ean|upc|gtin|asin|ref|reference|ticket|invoice|case|serial|part|model|no"
     r"|nr|nummer|number|"
     r"bestellung|rechnung|artikel|commande|pedido|issue|bug|rfc|product|id|build|version|lot|batch|doi|issn|pmid|"

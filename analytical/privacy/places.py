@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .lazy import lazy
 from .look import Look, Span
 from .words import words
 
@@ -21,7 +22,7 @@ _DATE = (
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.|er)?[ _-](?:de |of )?{_MONTH}[ _,-]{{0,2}}(?:de )?\d{{4}}|{_MONTH}[ "
     rf"_-]\d{{1,2}}(?:st|nd|rd|th)?,?[ _-]\d{{4}})"
 )
-_BIRTH = re.compile(
+_BIRTH = lazy(
     r"(?<![^\W_])(?:born|birth ?(?:day|date)?|d\.?o\.?b\.?|date[ _-]?of[ _-]?birth|bday|geb\.?|geboren"
     r"|geburts(?:tag|datum)|"
     r"née?|naissance|nacid[oa]|nacimiento|cumplea[nñ]os|nat[oa]|nascita|nascid[oa]|nascimento|geboortedatum"
@@ -32,7 +33,7 @@ _BIRTH = re.compile(
 )
 _NUM_WORD = r"\d{1,5}[A-Za-z]?"
 _NAME_WORD = r"[^\W\d_][\w'’.]{0,30}"
-_STREET_EN = re.compile(
+_STREET_EN = lazy(
     rf"(?<![\w.,-])(?:(?:apt|apartment|unit|flat|suite)[ .#]{{1,2}}\w{{1,5}},? )?{_NUM_WORD}(?:[-/]\d{{1,4}})? "
     rf"(?:[nsew]\.? |north |south |east |west )?"
     rf"((?:(?:{_NAME_WORD}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}?)"
@@ -66,15 +67,15 @@ _VIAS = words(
     "praça alameda estrada rodovia ulica ul aleja al os улица ул via"
 )
 # The end of the street's word, then the number: what stands before is read backwards from there.
-_STREET_END = re.compile(
+_STREET_END = lazy(
     r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade"
     r"|dijk|singel|gatan|vägen|gränd|torget|"
     r"gade|vej|katu)((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: "
     r"?[a-z])?(?![\w%])(?:[-/]\d{1,4})?"
     r"(?:,? (?:[a-z]-)?\d{4,5} [^\W\d_][\w.-]{2,30})?"
 )
-_STREET_HEAD = re.compile(r"(?:[^\W\d_][\w.]{1,20} ){0,2}[\w-]{0,40}\Z")
-_STREET_ROMANCE = re.compile(
+_STREET_HEAD = lazy(r"(?:[^\W\d_][\w.]{1,20} ){0,2}[\w-]{0,40}\Z")
+_STREET_ROMANCE = lazy(
     r"(?<![\w.])(?:\d{1,4}(?: ?(?:bis|ter|quater))?,? (?:rue|avenue|av\.|boulevard|bd|bld|place|chemin|impasse"
     r"|all[ée]e|quai|cours|route|faubourg|square|"
     rf"passage) (?:(?:de|du|des|la|le|les|l|d)[ '’]){{0,3}}{_NAME_WORD}(?:[ -]{_NAME_WORD}){{0,3}}(?:,? \d{{5}} "
@@ -85,37 +86,37 @@ _STREET_ROMANCE = re.compile(
     rf"?)?\d{{1,4}}"
     r"(?:[a-z]|/\d{1,3})?(?!\w))"
 )
-_POSTCODE = re.compile(
+_POSTCODE = lazy(
     r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y]) "
     r"\d[ABD-HJLNP-UW-Z]{2}"
     r"|[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] \d[ABCEGHJ-NPRSTV-Z]\d"
     r"|(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]"
     r"|W[AIVY]) \d{5}(?:-\d{4})?)(?![A-Za-z0-9])"
 )
-_PO_BOX = re.compile(
+_PO_BOX = lazy(
     r"(?<!\w)(?:p\.? ?o\.? ?box|postfach|bo[iî]te postale|apartado(?: de correos)?|casella postale|caixa postal"
     r"|postbus)[ :#]{1,2}\d{1,7}",
 )
 _DECIMAL = r"[-+]?\d{1,3}\.\d{3,}"
-_COORDINATES = re.compile(
+_COORDINATES = lazy(
     rf"(?<![\w.+-])(?:geo:|@|ll=|q=|loc:)?({_DECIMAL})°?\s?[NS]?\s?[,;/_ "
     rf"|]\s{{0,2}}({_DECIMAL})°?\s?[EW]?(?![\w.]\d|\d)",
     _I,
 )
-_DEGREES = re.compile(
+_DEGREES = lazy(
     r"(?:[NSEWO] ?)?(?<![\w.])\d{1,3}(?:\.\d+)? ?(?:°|º|deg)(?: ?\d{1,2}(?:\.\d+)? ?['′’m](?: ?\d{1,2}(?:\.\d+)? "
     r"?(?:\"|″|''|”|s))?)? ?[NSEWO](?!\w)"
     r"|(?<!\w)[NS] ?\d{1,2}\.\d{2,},? ?[EW] ?\d{1,3}\.\d{2,}",
     _I,
 )
-_COORDINATE_WORD = re.compile(
+_COORDINATE_WORD = lazy(
     r"(?<![^\W_])(?:lat(?:itude)?|l(?:on|ng)(?:gitude)?|longitude)[\s:=/_\"'-]{1,4}([-+]?\d{1,3}\.\d{2,})"
 )
-_PLUS_CODE = re.compile(
+_PLUS_CODE = lazy(
     r"(?<![\w+])(?:[23456789CFGHJMPQRVWX]{8}|[23456789CFGHJMPQRVWX]{4,6})\+[23456789CFGHJMPQRVWX]{2,3}(?![\w+])"
 )
-_THREE_WORDS = re.compile(r"(?<![\w/:])///[^\W\d_]{3,}\.[^\W\d_]{3,}\.[^\W\d_]{3,}")
-_NS = re.compile(r"[NSns] ?\d{1,2}\.\d")
+_THREE_WORDS = lazy(r"(?<![\w/:])///[^\W\d_]{3,}\.[^\W\d_]{3,}\.[^\W\d_]{3,}")
+_NS = lazy(r"[NSns] ?\d{1,2}\.\d")
 _LATITUDES = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
 _BOXES = words("box pobox postfach boite boîte apartado casella caixa postbus")
 

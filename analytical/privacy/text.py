@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .lazy import lazy
 from .words import denied_key
 
 __all__ = ["denied_key", "identifies", "scrub_properties", "scrub_text", "shorten"]
 
 #: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
 _LONGEST = 4096
-_BREAK = re.compile(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
-_URL = re.compile(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
-_UNUSUAL = re.compile(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
+_BREAK = lazy(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
+_URL = lazy(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
+_UNUSUAL = lazy(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
 #: What can stand in a container: enough for any platform's own limit, and bounded for hostile input.
 _MOST_ITEMS = 256
 _MOST_CHARS = 4096
@@ -26,7 +27,7 @@ _MOST_URLS = 8
 _FEW = 12
 _MOST_TOGETHER = 2048
 _MOST_SINGLY = 4096
-_MARK = re.compile(r"[^A-Za-z]")
+_MARK = lazy(r"[^A-Za-z]")
 #: What parts texts that are looked at together: no pattern reaches over it.
 _BETWEEN = "\n\x00\n"
 #: Longer than any platform's id: whatever it is, it is not opaque.

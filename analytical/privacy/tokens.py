@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
+from .lazy import lazy
 from .look import Look, Span
 from .words import denied_key, words
 
 __all__ = ["find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
 
 _I = re.IGNORECASE
-_PREFIXED = re.compile(
+_PREFIXED = lazy(
     r"(?<![A-Za-z0-9])(?:"
     r"eyJ[\w-]{5,}+(?:\.[\w=-]*+){0,4}"  # JSON Web Tokens, signed or encrypted
     r"|(?:sk|pk|rk)_(?:live|test)_\w{8,}+|whsec_[\w+/=]{8,}+|(?:acct|cus|pi|seti|cs_live|cs_test)_\w{14,}+"  # Stripe
@@ -40,9 +41,9 @@ _PREFIXED = re.compile(
     r"|secret_[A-Za-z0-9]{16,}+|nfp_\w{20,}+|vc[pk]_\w{20,}+|CFPAT-[\w-]{20,}+|m[gs]-[0-9a-f]{32}|oauth_\w{16,}+"
     r")"
 )
-_PEM = re.compile(r"-----BEGIN [A-Z ]{3,40}-----(?:[^-]|-(?!----))*+(?:-----END [A-Z ]{3,40}-----)?")
-_BEARER = re.compile(r"(?<!\w)(?:bearer|basic|digest|apikey|token)\s+([\w.~+/-]{12,}+=*)")
-_CARRIED = re.compile(
+_PEM = lazy(r"-----BEGIN [A-Z ]{3,40}-----(?:[^-]|-(?!----))*+(?:-----END [A-Z ]{3,40}-----)?")
+_BEARER = lazy(r"(?<!\w)(?:bearer|basic|digest|apikey|token)\s+([\w.~+/-]{12,}+=*)")
+_CARRIED = lazy(
     r"(?<![A-Za-z0-9])(passwor[dt]|passwd|pwd|passphrase|pass|secret|token|api[ _-]?key|access[ _-]?(?:key|token)"
     r"|session[ _-]?id|"
     r"sid|otp|pin(?: code)?|one[- ]time (?:code|password)|(?:your|verification|security|access|reset|login|auth"
@@ -57,19 +58,19 @@ _CARRIERS = words(
     "passcode kennwort mot contraseña senha hasło wachtwoord parola"
 )
 _BEARERS = frozenset(["bearer", "basic", "digest", "apikey", "token"])
-_PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{1,40}+)=([^\s&;#\"'<>]++)")
-_HEX = re.compile(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
-_UUID = re.compile(
+_PAIR = lazy(r"(?<![\w.-])([A-Za-z_][\w.-]{1,40}+)=([^\s&;#\"'<>]++)")
+_HEX = lazy(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
+_UUID = lazy(
     r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}([-_]?)[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{4}\1[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
 )
-_ULID = re.compile(r"(?<![0-9A-Za-z])0[01][0-9A-HJKMNP-TV-Z]{24}(?![0-9A-Za-z])", _I)
-_RUN = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{16,}+")
-_CHUNK = re.compile(r"[A-Z]+[a-z]*|[a-z]+|\d+")
-_LICENCE = re.compile(r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}(?![A-Za-z0-9-])")
-_HIDDEN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
+_ULID = lazy(r"(?<![0-9A-Za-z])0[01][0-9A-HJKMNP-TV-Z]{24}(?![0-9A-Za-z])", _I)
+_RUN = lazy(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{16,}+")
+_CHUNK = lazy(r"[A-Z]+[a-z]*|[a-z]+|\d+")
+_LICENCE = lazy(r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}(?![A-Za-z0-9-])")
+_HIDDEN = lazy(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
 #: Between the rarest written words and drawn letters.
 _UNWRITTEN = 5.1
-_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}")
+_MAIL = lazy(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}")
 
 
 def find(look: Look, strict: bool) -> Iterator[Span]:

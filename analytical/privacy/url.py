@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from .lazy import lazy
 from .words import DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_names, fold, words
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
@@ -20,30 +21,30 @@ QUERY_ALLOW = words(
     "utm_source utm_medium utm_campaign utm_content utm_id utm_source_platform utm_creative_format utm_marketing_tactic"
 )
 
-_PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,31}):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,64}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?")
+_PARTS = lazy(r"(?:([A-Za-z][A-Za-z0-9+.-]{0,31}):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
+_HOST = lazy(r"(?:\[[0-9A-Fa-f:.]{2,64}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?")
 _APP_SCHEMES = frozenset({"android-app", "ios-app", "app"})
 _WEB_SCHEMES = frozenset({"http", "https", "ftp", "ws", "wss"})
 #: Deeper paths and longer queries are cut there.
 _MOST_SEGMENTS = 40
 _MOST_PAIRS = 64
 _LONGEST_SEGMENT = 512
-_CONTROL = re.compile(r"[\x00-\x20\x7f]+")
-_MATRIX = re.compile(r";|%(?:25){0,2}3[Bb]")
+_CONTROL = lazy(r"[\x00-\x20\x7f]+")
+_MATRIX = lazy(r";|%(?:25){0,2}3[Bb]")
 # A segment of letters, or a short plain number, is most segments of most sites.
-_PLAIN = re.compile(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
+_PLAIN = lazy(r"[A-Za-z]{0,24}(?:[-_][A-Za-z]{1,24}){0,12}(?:\.(?:html?|php|aspx?|jsp))?|\d{1,8}")
 # A slug with a few short numbers in it: too few digits for anything that is told by its digits.
-_SLUG = re.compile(
+_SLUG = lazy(
     r"(?=(?:[^0-9]*[0-9]){1,6}[^0-9]*\Z)[A-Za-z0-9]{1,24}(?:[-_][A-Za-z0-9]{1,24}){0,16}(?:\.(?:html?|php|aspx?"
     r"|jsp))?"
 )
-_STREETS = re.compile(
+_STREETS = lazy(
     r"(?:str(?:a(?:ss|ß)e)?|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade|dijk"
     r"|singel|gatan|gade|vej|katu)[-_]\d",
     re.IGNORECASE,
 )
-_PIECE = re.compile(r"[A-Za-z]+|[0-9]+")
-_ASSET = re.compile(r"[\w.@~-]{1,120}\.(?:m?js|css|map|woff2?|ttf|otf|eot|wasm|ico)", re.IGNORECASE)
+_PIECE = lazy(r"[A-Za-z]+|[0-9]+")
+_ASSET = lazy(r"[\w.@~-]{1,120}\.(?:m?js|css|map|woff2?|ttf|otf|eot|wasm|ico)", re.IGNORECASE)
 _CONTEXT = words(
     "hello hi hey dear welcome greetings bonjour salut bienvenue hallo liebe lieber willkommen hola ciao ola hej "
     "mr mrs ms miss dr prof herr frau mme mlle monsieur madame sr sra senor senora account accounts profile user "
@@ -98,15 +99,15 @@ _SEARCHES = words(
     "search searches suche suchen recherche rechercher buscar busqueda cerca ricerca zoeken pesquisa find results "
     "q query s szukaj sok keyword keywords"
 )
-_BORN = re.compile(
+_BORN = lazy(
     r"(/(?:born|dob|birthday|birthdate|birth|date-of-birth|geburtstag|geburtsdatum)/)\d{1,4}/\d{1,2}/\d{1,4}",
     re.IGNORECASE,
 )
-_DECIMAL = re.compile(r"[-+]?\d{1,3}\.\d{3,}")
+_DECIMAL = lazy(r"[-+]?\d{1,3}\.\d{3,}")
 _LAT = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
-_COOKIELESS = re.compile(r"\((?:[A-Z]\([\w-]+\))+\)")
-_CODE_LIKE = re.compile(r"[A-Za-z0-9]{6,}")
-_RECIPIENT_VALUE = re.compile(
+_COOKIELESS = lazy(r"\((?:[A-Z]\([\w-]+\))+\)")
+_CODE_LIKE = lazy(r"[A-Za-z0-9]{6,}")
+_RECIPIENT_VALUE = lazy(
     r"(?<![^\W_])(?:recipient|subscriber|subs?|user|contact|customer|member|rcpt|uid|cid|client|lead|person|patient"
     r"|r)[-_ .:]?(?:id[-_ .:]?)?\d{2,}(?!\d)",
     re.IGNORECASE,
@@ -398,7 +399,7 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
     return None
 
 
-_PAGE = re.compile(r"\.(?:html?|php|aspx?|jsp|json|xml|csv|pdf|png|jpe?g|gif|svg|txt|do|cgi)\Z")
+_PAGE = lazy(r"\.(?:html?|php|aspx?|jsp|json|xml|csv|pdf|png|jpe?g|gif|svg|txt|do|cgi)\Z")
 
 
 def _credential(text: str, digits: int, before: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
+
+from .lazy import lazy
 
 __all__ = ["DOUBTFUL", "HEALTH", "NOT_NAMES", "PEOPLE", "RESERVED", "denied_key", "first_names", "fold", "words"]
 
@@ -204,7 +205,7 @@ HEALTH = words(
 
 # -- keys of properties
 
-_SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
+_SPLIT = lazy(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 
 # A key with one of these parts names something personal, whatever stands beside it.
 _PARTS = words(
