@@ -263,7 +263,8 @@ def test_with_a_journal_the_caller_does_not_need_redis(server: Server, tmp_path:
     assert time.monotonic() - began < 0.2
     assert spool.waiting("web") == 50
     server.start()
-    spool._looked = -1e9
+    assert spool._shipping is not None
+    spool._shipping._looked = -1e9
     assert [entry.hit.id for entry in spool.take(100, NOW, to="web")] == [hit.id for hit in hits]
     assert spool.waiting("web") == 50
     spool.close()

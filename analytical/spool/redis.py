@@ -19,7 +19,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -30,7 +29,7 @@ from ..hit import Hit, new_id
 from ..observe import STATES
 from ..verdict import Verdict
 from . import LEASE, Entry, Lost
-from .journal import Journal, JournalReader, journals
+from ._shipping import Shipping, read_queued
 from .memory import Queue
 
 try:
@@ -134,12 +133,6 @@ return #rows
 """
 
 
-class _Queued(msgspec.Struct):
-    to: str
-    hit: Hit
-    v: int = 1
-
-
 class _Destination:
     """What this process keeps about one destination."""
 
@@ -214,9 +207,12 @@ class RedisSpool:
         self._clock = clock
         self._monotonic = monotonic
         self._encode = msgspec.json.Encoder().encode
-        self._directory = None if journal is None else Path(os.path.abspath(os.fspath(journal)))
-        self._journal = None if self._directory is None else Journal(self._directory)
-        self.blocking = self._journal is None
+        self._shipping: Shipping | None = None
+        if journal is not None:
+            self._shipping = Shipping(
+                journal, self._carry, ends=self._ends, complain=self._complain, monotonic=monotonic
+            )
+        self.blocking = self._shipping is None
         self._destinations: dict[str, _Destination] = {}
         self._reset()
 
@@ -239,8 +235,6 @@ class RedisSpool:
         self._shipped, self._replayed, self._purged = register(_SHIP), register(_REPLAY), register(_PURGE)
         # A name for each process: what it holds is its own until the lease ends.
         self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:8]}"
-        self._readers: dict[str, JournalReader] = {}
-        self._looked = -1e9
         self._pace = 0.05
         self._swept = self._monotonic()
         self._said: dict[str, float] = {}
@@ -291,14 +285,14 @@ class RedisSpool:
         destination = self._destinations.get(to)
         if destination is not None:
             with self._lock:
-                self._ship()
+                self._ship_all()
                 self._let_go(destination)
 
     def put(self, to: str, hit: Hit) -> bool:
         destination = self._destinations[to]
         body = destination.prefix + self._encode(hit) + b"}"
-        if self._journal is not None:
-            if self._journal.append(body):
+        if self._shipping is not None:
+            if self._shipping.journal.append(body):
                 return True
             destination.refused += 1
             return False
@@ -427,9 +421,7 @@ class RedisSpool:
             self._lock.release()
 
     def abandon(self) -> None:
-        _inherited.append((self._redis, self._readers))
-        if self._journal is not None:
-            self._journal.abandon()
+        _inherited.append((self._redis, self._shipping.inherited() if self._shipping is not None else None))
         for to, old in list(self._destinations.items()):
             queue = Queue(old.queue.lane, lease=self._lease, monotonic=self._monotonic)
             self._destinations[to] = destination = _Destination(to, self._stream, queue)
@@ -438,15 +430,11 @@ class RedisSpool:
 
     def close(self) -> None:
         with self._lock:
-            if self._journal is not None:
-                self._looked = -1e9
-                self._ship()
-                self._journal.close()
+            if self._shipping is not None:
+                self._ship_all()
+                self._shipping.close()
             for destination in self._destinations.values():
                 self._let_go(destination)
-            for reader in self._readers.values():
-                reader.close()
-            self._readers = {}
             self._redis.close()
 
     # -- what an operator does ------------------------------------------------------------------------------------
@@ -677,94 +665,29 @@ class RedisSpool:
 
     # -- a journal on this machine --------------------------------------------------------------------------------
 
-    def _ship(self) -> None:
-        """Bring this process's journal to Redis, and those of processes that are gone."""
-        if self._journal is None or self._directory is None:
+    def _ship_all(self) -> None:
+        try:
+            self._ship(now=True)
+        except redis.RedisError as error:
+            self._unreachable(error)  # it stays in the journal, and another process of this machine adopts it
+
+    def _ship(self, *, now: bool = False) -> None:
+        if self._shipping is None:
             return
-        mono = self._monotonic()
-        own = self._journal.name
-        reader = self._readers.get(own) if own is not None else None
-        if mono - self._looked < _SECOND and (own is None or (reader is not None and reader.size() == reader.seen)):
-            return
-        self._looked = mono
-        for name in list(journals(self._directory)):
-            try:
-                self._move(name, own=name == own)
-            except FileNotFoundError:
-                self._readers.pop(name, None)
-            except OSError as error:
-                self._complain(f"a journal cannot be read: {type(error).__name__}")
-            except redis.RedisError as error:
-                self._unreachable(error)
-                return
+        try:
+            self._shipping.ship(now=now)
+        except OSError as error:
+            self._complain(f"a journal cannot be read: {type(error).__name__}")
 
-    def _move(self, name: str, *, own: bool) -> None:
-        assert self._directory is not None
-        reader = self._readers.get(name)
-        if reader is None:
-            self._readers[name] = reader = JournalReader(self._directory / name)
-        orphaned = not own and reader.orphaned()
-        if not own and not orphaned:
-            return  # its process lives and sees to it
-        ends = self._ends(name, reader.hint()) if reader.seen < 0 else []
-        while True:
-            size = reader.size()
-            place = reader.hint()
-            if ends and ends[0] > place:
-                payloads, end = reader.read(place, limit=ends.pop(0) - place)
-            else:
-                payloads, end = reader.read(place, final=orphaned)
-            groups: dict[str, list[bytes]] = {}
-            for payload in payloads:
-                queued = _queued(payload)
-                if queued is None:
-                    self._complain("a record of a journal is no hit of a known version, and is skipped")
-                    continue
-                groups.setdefault(queued.to, []).append(payload)
-            for to, bodies in groups.items():
-                here = self._at(to)
-                if to not in self._destinations:
-                    self._redis.sadd(f"{{{self._stream}}}:names", to)
-                now = repr(self._clock())
-                self._shipped(keys=[here.stream, here.places], args=[name, end, now, *bodies])
-            if end != place:
-                reader.note(end)
-            if end < size and end != place:
-                continue
-            reader.seen = size
-            break
-        if orphaned:
-            reader.remove()
-            reader.close()
-            self._readers.pop(name, None)
-            for here in self._destinations.values():
-                self._redis.hdel(here.places, name)
+    def _carry(self, to: str, bodies: list[bytes], name: str, end: int) -> None:
+        here = self._at(to)
+        if to not in self._destinations:
+            self._redis.sadd(f"{{{self._stream}}}:names", to)
+        self._shipped(keys=[here.stream, here.places], args=[name, end, repr(self._clock()), *bodies])
 
-    def _ends(self, name: str, place: int) -> list[int]:
-        """Return where a reader before this one stopped after Redis had the records and before the file said so."""
-        found = {int(end) for to in self.names() if (end := self._redis.hget(self._at(to).places, name)) is not None}
-        return sorted(end for end in found if end > place)
-
-    def _unshipped(self, to: str) -> int:
-        if self._directory is None:
-            return 0
-        count = 0
-        for name in list(journals(self._directory)):
-            try:
-                reader = JournalReader(self._directory / name)
-            except FileNotFoundError:
-                continue
-            try:
-                at = reader.hint()
-                while True:
-                    payloads, end = reader.read(at)
-                    count += sum(1 for payload in payloads if (found := _queued(payload)) and found.to == to)
-                    if end == at:
-                        break
-                    at = end
-            finally:
-                reader.close()
-        return count
+    def _ends(self, name: str) -> list[int]:
+        places = (self._redis.hget(self._at(to).places, name) for to in self.names())
+        return [int(place) for place in places if place is not None]
 
     # -- counting -------------------------------------------------------------------------------------------------
 
@@ -783,7 +706,7 @@ class RedisSpool:
             except redis.RedisError as error:
                 self._unreachable(error)
                 counts, pending = destination.known
-            return counts, pending + self._unshipped(to)
+            return counts, pending + (self._shipping.waiting(to) if self._shipping is not None else 0)
 
     def _unreachable(self, error: Exception) -> None:
         # Its text may show an address with a password in it; its kind says enough.
@@ -821,19 +744,9 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "deliver": _switch,
 }
 
-_read = msgspec.json.Decoder(_Queued)
-
-
-def _queued(body: bytes) -> _Queued | None:
-    try:
-        queued = _read.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return queued if queued.v == 1 and queued.hit.v == 1 else None
-
 
 def _decoded(body: bytes) -> Hit | None:
-    queued = _queued(body)
+    queued = read_queued(body)
     return queued.hit if queued is not None else None
 
 
