@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 from . import idnumbers, names, phones, places, tokens
+from .glance import AT_WORDS, quiet
 from .lazy import lazy
 from .look import Look, Span, decoded
 from .words import words
@@ -42,7 +43,6 @@ _EMAIL_SPELLED = lazy(
     r"[-_. ](?:dot[-_. ])?(?:com|de|net|org|fr|me|ru|co|uk|at|ch)\b"
     r"|[-_]at[-_][\w]{1,63}(?:\.|[-_]dot[-_])(?:com|net|org|de|fr|uk|eu|io|info|es|it|nl|pl|ch|at|br|edu|gov)\b)",
 )
-_AT_WORDS = frozenset(["at", "arroba", "chez", "ät", "æt"])
 _IPV4 = lazy(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
 _IPV4_DASHED = lazy(r"(?<![A-Za-z0-9])ip[-_](\d{1,3}[-_]\d{1,3}[-_]\d{1,3}[-_]\d{1,3})(?!\d)", re.IGNORECASE)
 _VERSION_BEFORE = lazy(r"(?:\bv|version|release|build|firmware|driver|update|chrome|windows|edge)[ /:_-]{0,2}\Z")
@@ -81,6 +81,8 @@ def spans(
     >>> spans("write to alice@example.com")
     [(9, 26, 'email')]
     """
+    if quiet(text):
+        return []
     if len(text) > _DENSE and not mixed and _dense(text):
         return [(0, len(text), "removed")]
     look = Look(text)
@@ -141,7 +143,7 @@ def _mail(look: Look, strict: bool) -> Iterator[Span]:
             for match in _HANDLE.finditer(text):
                 if match.group()[1:] not in _NO_HANDLE:
                     yield *match.span(), "handle"
-    if not _AT_WORDS.isdisjoint(look.words) or "(@" in text or "[@" in text:
+    if not AT_WORDS.isdisjoint(look.words) or "(@" in text or "[@" in text:
         for match in _EMAIL_SPELLED.finditer(look.low):
             yield *match.span(), "email"
 

@@ -11,7 +11,7 @@ from .look import Look, Span
 from .numbers import is_card, is_iban, is_phone_like_date, national_id, weak_national_id
 from .words import words
 
-__all__ = ["announced", "find"]
+__all__ = ["ANNOUNCING", "announced", "find"]
 
 _I = re.IGNORECASE
 #: More groups of digits in one text than a page's title or a property ever has; what is beyond does not pass.
@@ -114,7 +114,7 @@ _ID_WORD = lazy(
     r"((?=[a-z0-9./ -]{0,12}\d)[a-z0-9](?:[ ./-]?[a-z0-9]){4,24})(?![a-z0-9])",
 )
 _ISBN = lazy(r"(?:isbn|ean|gtin|upc|asin|issn|doi)(?:[- ]?1[03])?[\s:=/-]{0,3}\Z")
-_ANNOUNCING = words(
+ANNOUNCING = words(
     "ssn social sozialversicherung sozialversicherungsnummer nino national nhs passport reisepass reisepassnummer "
     "passeport pasaporte passaporto bsn burgerservicenummer sin tfn tax medicare aadhaar aadhar pan dni nie nif "
     "nir cpf cnpj cuit cuil rut rfc curp pesel nip personnummer personnr cpr fødselsnummer hetu henkilötunnus "
@@ -163,7 +163,7 @@ def find(look: Look) -> Iterator[Span]:
 
 def announced(look: Look, *, least: int) -> Iterator[Span]:
     """Find what stands beside a word such as ``passport`` and has at least so many digits."""
-    if _ANNOUNCING.isdisjoint(look.words):
+    if ANNOUNCING.isdisjoint(look.words):
         return
     for match in _ID_WORD.finditer(look.low):
         digits = re.sub(r"\D", "", match.group(1))

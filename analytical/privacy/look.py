@@ -8,13 +8,17 @@ from urllib.parse import unquote
 
 from .lazy import lazy
 
-__all__ = ["Look", "Span", "decoded"]
+__all__ = ["LONGEST", "WORD", "Look", "Span", "decoded", "shorten"]
 
+#: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
+LONGEST = 4096
+_BREAK = lazy(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
 #: Start, end, and what stands there.
 Span = tuple[int, int, str]
 
 _ESCAPED = lazy(r"%[0-9A-Fa-f]{2}|&(?:#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5}|commat|period|plus|amp);")
-_WORD = lazy(r"[^\W\d_]+")
+#: A word, of letters alone.
+WORD = lazy(r"[^\W\d_]+")
 _DIGIT = lazy(r"[0-9]")
 _RUN = lazy(r"[A-Za-z0-9_+/=.-]{12}")
 
@@ -34,9 +38,27 @@ class Look:
             low = "".join([small if len(small := character.lower()) == 1 else character for character in text])
         self.text = text
         self.low = low
-        self.words = frozenset(_WORD.findall(low))
+        self.words = frozenset(WORD.findall(low))
         self.digits = len(_DIGIT.findall(text))
         self.runs = _RUN.search(text) is not None
+
+
+def shorten(text: str) -> str:
+    """Cut a text to 4 KiB at a separator, and drop the token that the cut broke.
+
+    >>> len(shorten("word " * 5000)), shorten("x" * 5000)
+    (4094, '')
+    """
+    if len(text) * 4 <= LONGEST:
+        return text
+    encoded = text[: LONGEST + 1].encode("utf-8", "surrogatepass")
+    if len(encoded) <= LONGEST:
+        return text
+    cut = encoded[:LONGEST].decode("utf-8", "ignore")
+    last = 0
+    for match in _BREAK.finditer(cut):
+        last = match.start()
+    return cut[:last]
 
 
 def decoded(text: str) -> str:

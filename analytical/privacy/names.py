@@ -10,7 +10,7 @@ from .lazy import lazy
 from .look import Look, Span
 from .words import HEALTH, NOT_NAMES, first_names, fold, words
 
-__all__ = ["crowded", "find", "mentions_health", "searches"]
+__all__ = ["ANNOUNCING", "crowded", "find", "mentions_health", "searches"]
 
 #: In one text; a page of prose has fewer.
 _MOST_ANNOUNCED = 96
@@ -134,6 +134,9 @@ _SEARCHED = words(
     "search searched searching result results suche suchergebnis suchergebnisse ergebnisse recherche résultat "
     "résultats búsqueda resultado resultados risultati ricerca pesquisa zoekresultaten wyniki sök query"
 )
+
+#: Without one of these, no name is looked for.
+ANNOUNCING = _GREETERS | _TITLES | _ACCOUNTS | _THEIRS | _PAGES | _SEARCHED
 
 
 def find(look: Look, *, slug: bool) -> Iterator[Span]:

@@ -9,7 +9,7 @@ from .look import Look, Span
 from .numbers import is_phone_like_date
 from .words import words
 
-__all__ = ["announced", "find"]
+__all__ = ["ANNOUNCING", "announced", "find"]
 
 _PHONE_INTL = lazy(
     r"(?<![\w+])(?:\+|\+?00(?=[1-9]))[ ]?\(?[1-9](?:[ .\-/()\u2010-\u2013\u00a0\u202f]{0,3}\d){6,13}(?!\d)"
@@ -47,7 +47,7 @@ _NO_PHONE = lazy(
     r"bestellung|rechnung|artikel|commande|pedido|issue|bug|rfc|product|id|build|version|lot|batch|doi|issn|pmid|"
     r"#|№|\$|€|£)[\s.:#=-]{0,3}\Z",
 )
-_CALLING = words(
+ANNOUNCING = words(
     "phone telephone tel mobile mobil cell cellphone cellular celular móvil portable cellulare handy fax call "
     "ring rufnummer whatsapp sms text viber signal msisdn gsm hotline dial contact telefone anruf appeler llamar "
     "ligue telefon telefono teléfono téléphone telefonnummer mobilnummer handynummer telefonisch mobiltelefon "
@@ -81,7 +81,7 @@ def find(look: Look, *, bare: bool) -> Iterator[Span]:
 
 def announced(look: Look) -> Iterator[Span]:
     """Find digits beside a word such as ``tel``."""
-    if _CALLING.isdisjoint(look.words):
+    if ANNOUNCING.isdisjoint(look.words):
         return
     for match in _PHONE_WORD.finditer(look.low):
         digits = "".join(c for c in match.group(1) if c.isdigit())

@@ -9,7 +9,7 @@ from .lazy import lazy
 from .look import Look, Span
 from .words import words
 
-__all__ = ["announced", "find", "streets", "three_words"]
+__all__ = ["ANNOUNCING", "STREET_END", "announced", "find", "streets", "three_words"]
 
 _I = re.IGNORECASE
 _MONTH = (
@@ -67,7 +67,7 @@ _VIAS = words(
     "praça alameda estrada rodovia ulica ul aleja al os улица ул via"
 )
 # The end of the street's word, then the number: what stands before is read backwards from there.
-_STREET_END = lazy(
+STREET_END = lazy(
     r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade"
     r"|dijk|singel|gatan|vägen|gränd|torget|"
     r"gade|vej|katu)((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: "
@@ -119,6 +119,8 @@ _THREE_WORDS = lazy(r"(?<![\w/:])///[^\W\d_]{3,}\.[^\W\d_]{3,}\.[^\W\d_]{3,}")
 _NS = lazy(r"[NSns] ?\d{1,2}\.\d")
 _LATITUDES = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
 _BOXES = words("box pobox postfach boite boîte apartado casella caixa postbus")
+#: Without one of these, only a street's ending, an angle or a code can tell of a place.
+ANNOUNCING = _BORN | _WAYS | _VIAS | _LATITUDES | _BOXES
 
 
 def find(look: Look) -> Iterator[Span]:
@@ -168,7 +170,7 @@ def streets(look: Look, *, slug: bool) -> Iterator[Span]:
             words = match.group(1).split()
             if not _NO_STREET.intersection(words) and (not slug or len(words) <= 3):
                 yield *match.span(), "place"
-    for match in _STREET_END.finditer(low) if " " in low else ():
+    for match in STREET_END.finditer(low) if " " in low else ():
         head = _STREET_HEAD.search(low, max(0, match.start() - 64), match.start())
         start = head.start() if head else match.start()
         named = match.start() > start and low[match.start() - 1].isalpha()

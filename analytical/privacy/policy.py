@@ -19,6 +19,7 @@ from . import levels
 from .address import keep_bits
 from .consent import Facts, decide
 from .rule import Rule
+from .text import shorten
 from .url import with_route
 from .words import denied_key
 
@@ -56,7 +57,7 @@ _KEPT_KEYS = 512
 
 
 # A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the note of a change.
-_Step = tuple[Rule | None, "set[Any]", int, int, "Note | None"]
+_Step = tuple[Rule | None, "dict[Any, Any]", int, int, "Note | None"]
 
 
 class _Plan:
@@ -80,7 +81,7 @@ class _Plan:
         return (rule, same, chars, octets, None if rule is None else Note("changed", label, rule.name))
 
 
-_NOTHING: set[Any] = set()
+_NOTHING: dict[Any, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,8 @@ class Policy:
                     continue
                 if sealed is not value and sealed != value:
                     notes.append(changed)  # type: ignore[arg-type]  # a step with a rule has its note
+                    if type(value) is str and shorten(value) is not value:
+                        notes.append(Note("cut", name, "limit"))
             if (chars or octets) and type(sealed) is str:
                 sealed = _fit(name, sealed, chars, octets, notes)
             out[name] = sealed

@@ -7,13 +7,13 @@ from hashlib import blake2b
 from os import urandom
 from typing import Any
 
+from .memory import MISSING, Memory
 from .text import shorten
 
 __all__ = ["Rule"]
 
-#: The longest text that is worth remembering, and how many of each.
+#: The longest text that is worth remembering.
 _MEMO_CHARS = 512
-_MEMO_SIZE = 2048
 
 
 class Rule:
@@ -29,16 +29,18 @@ class Rule:
         remember: whether the answer depends on the value alone.
     """
 
-    __slots__ = ("_changed", "_keyed", "apply", "name", "remember", "same", "says")
+    __slots__ = ("_changed", "_keyed", "_same", "apply", "name", "remember", "same", "says")
 
     def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
         self.name = name
         self.apply = apply
         self.says = says
         self.remember = remember
-        self.same: set[Any] = set()
-        self._changed: dict[bytes, Any] = {}
+        self._same = Memory()
+        self._changed = Memory()
         self._keyed: blake2b | None = None
+        #: The values that were lately left unchanged.
+        self.same = self._same.recent
 
     def __call__(self, value: Any) -> Any:
         if type(value) is not str:
@@ -47,7 +49,7 @@ class Rule:
             return self.apply(shorten(value))
         if not self.remember:
             return self.apply(value)
-        if value in self.same:
+        if self._same.get(value) is not MISSING:
             return value
         keyed = self._keyed
         if keyed is None:
@@ -55,19 +57,13 @@ class Rule:
         hashed = keyed.copy()
         hashed.update(value.encode("utf-8", "surrogatepass"))
         digest = hashed.digest()
-        try:
-            return self._changed[digest]
-        except KeyError:
-            pass
-        out = self.apply(value)
-        if out == value:
-            if len(self.same) >= _MEMO_SIZE:
-                self.same.clear()
-            self.same.add(value)
-        else:
-            if len(self._changed) >= _MEMO_SIZE:
-                self._changed.clear()
-            self._changed[digest] = out
+        out = self._changed.get(digest)
+        if out is MISSING:
+            out = self.apply(value)
+            if out == value:
+                self._same.put(value, None)
+            else:
+                self._changed.put(digest, out)
         return out
 
     def __repr__(self) -> str:

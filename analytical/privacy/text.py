@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .detect import decoded, spans
+from .glance import opaque, quiet
 from .lazy import lazy
-from .words import denied_key
+from .look import LONGEST, shorten
+from .tokens import prefixed
+from .words import denied_key, first_names, fold
 
 __all__ = ["denied_key", "identifies", "scrub_properties", "scrub_text", "shorten"]
 
-#: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
-_LONGEST = 4096
-_BREAK = lazy(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
 _URL = lazy(r"https?://[^\s\"'<>|]++", re.IGNORECASE)
 _UNUSUAL = lazy(r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#a-z]")
 #: What can stand in a container: enough for any platform's own limit, and bounded for hostile input.
@@ -35,24 +36,6 @@ _LONGEST_ID = 512
 _LABELS_OF_TOKENS = frozenset({"token", "id"})
 
 
-def shorten(text: str) -> str:
-    """Cut a text to 4 KiB at a separator, and drop the token that the cut broke.
-
-    >>> len(shorten("word " * 5000)), shorten("x" * 5000)
-    (4094, '')
-    """
-    if len(text) * 4 <= _LONGEST:
-        return text
-    encoded = text[: _LONGEST + 1].encode("utf-8", "surrogatepass")
-    if len(encoded) <= _LONGEST:
-        return text
-    cut = encoded[:_LONGEST].decode("utf-8", "ignore")
-    last = 0
-    for match in _BREAK.finditer(cut):
-        last = match.start()
-    return cut[:last]
-
-
 def scrub_text(text: str, *, strict: bool = False) -> str:
     """Replace e-mail addresses, telephone numbers, names, ids, cards, places, keys and tokens in a text.
 
@@ -68,8 +51,8 @@ def scrub_text(text: str, *, strict: bool = False) -> str:
     >>> scrub_text("Pricing: 3 plans from 12.50 EUR")
     'Pricing: 3 plans from 12.50 EUR'
     """
-    from .detect import decoded, spans
-
+    if quiet(text):
+        return text
     text = shorten(text)
     if "://" in text:
         text = _URL.sub(lambda match: _scrub_inner_url(match.group(), strict), text, count=_MOST_URLS)
@@ -120,18 +103,20 @@ def identifies(text: str, *, words: bool = True) -> bool:
         text: an id, or a word of a closed vocabulary.
         words: whether two words of which one is a given name count, too.
     """
-    from .detect import decoded, spans
-    from .tokens import prefixed
-    from .words import first_names, fold
-
+    if opaque(text):
+        return False
     if len(text) > _LONGEST_ID:
         return True
-    if _UNUSUAL.search(text):
-        text = decoded(text)
-    if prefixed(text) or any(label not in _LABELS_OF_TOKENS for _, _, label in spans(text)):
-        return True
-    if words and text[:1] == "0" and text.isdigit() and 10 <= len(text) <= 11:
-        return True
+    # The one known form of a credential that fits into a run short enough to be quiet.
+    if not quiet(text) or "eyJ" in text:
+        if _UNUSUAL.search(text):
+            text = decoded(text)
+        if prefixed(text) or any(label not in _LABELS_OF_TOKENS for _, _, label in spans(text)):
+            return True
+        if words and text[:1] == "0" and text.isdigit() and 10 <= len(text) <= 11:
+            return True
+    if text[-1:].isdigit():
+        return False
     parts = re.split(r"[\s._-]+", text.strip()) if words else ()
     return (
         2 <= len(parts) <= 4
@@ -166,7 +151,7 @@ def scrub_properties(
     many: list[str] = []
     _collect(value, many, 0)
     if len(many) > _FEW:
-        known: set[str] = getattr(scrub, "same", set())
+        known: Mapping[str, Any] = getattr(scrub, "same", {})
         walk.clean = {one for one in many if one in known} if known else set()
         walk.clean |= _clean([one for one in many if one not in walk.clean], strict)
         walk.singly = _MOST_SINGLY
@@ -194,8 +179,6 @@ def _collect(value: Any, out: list[str], depth: int) -> None:
 
 def _clean(many: list[str], strict: bool) -> set[str]:
     """Return those of many short texts that one look at all of them together finds nothing in."""
-    from .detect import decoded, spans
-
     asked, left = [], _MOST_TOGETHER
     for text in dict.fromkeys(many):
         if len(text) <= 256 and "://" not in text:
@@ -231,12 +214,12 @@ class _Walk:
     def scrub(self, text: str) -> Any:
         if text in self.clean:
             return text
-        self.singly -= 48 + min(len(text), _LONGEST) + 8 * len(_MARK.findall(text[:_LONGEST_KEY]))
+        self.singly -= 48 + min(len(text), LONGEST) + 8 * len(_MARK.findall(text[:_LONGEST_KEY]))
         return self.text(text) if self.singly >= 0 else None
 
     def value(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
-            self.chars -= min(len(value), _LONGEST)
+            self.chars -= min(len(value), LONGEST)
             if self.chars < 0:
                 return None
             return self.scrub(value)

@@ -13,7 +13,7 @@ from .lazy import lazy
 from .look import Look, Span
 from .words import denied_key, words
 
-__all__ = ["find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
+__all__ = ["ANNOUNCING", "find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
 
 _I = re.IGNORECASE
 _PREFIXED = lazy(
@@ -58,6 +58,8 @@ _CARRIERS = words(
     "passcode kennwort mot contraseña senha hasło wachtwoord parola"
 )
 _BEARERS = frozenset(["bearer", "basic", "digest", "apikey", "token"])
+#: Without one of these, only the form of a run tells of a token.
+ANNOUNCING = _CARRIERS | _BEARERS
 _PAIR = lazy(r"(?<![\w.-])([A-Za-z_][\w.-]{1,40}+)=([^\s&;#\"'<>]++)")
 _HEX = lazy(r"[0-9a-f]{16,}|[0-9A-F]{16,}")
 _UUID = lazy(

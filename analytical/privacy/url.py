@@ -11,8 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from .address import anonymize_ip_address, parse_ip_address
+from .detect import decoded, slug_spans, spans
 from .lazy import lazy
-from .words import DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_names, fold, words
+from .look import shorten
+from .memory import MISSING, Memory
+from .names import mentions_health
+from .tokens import is_random, record_id, token_label
+from .words import DENIED, DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_names, fold, words
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
 
@@ -114,6 +120,30 @@ _RECIPIENT_VALUE = lazy(
 )
 _SAFE = "/:@!$&'()*+,=-._~%<>{}^|"
 
+# Most addresses: a host, segments of small letters with at most a number behind them or alone, a query.
+_COMMON = lazy(
+    r"(https?://[\w.:-]{1,100}(?![^/?]))?"
+    r"((?:/(?:[a-z]{1,15}+(?:-[a-z]{1,15}+){0,3}+(?:-[0-9]{1,6}+)?|[0-9]{1,8}+)(?![^/?])){0,12}+/?)"
+    r"(?:\?([^#]{1,200}))?"
+)
+_ORIGIN = lazy(r"(https?://[\w.:-]{1,100})(?![^/?#])")
+_LETTERS = lazy("[a-z]+")
+#: The words of all segments that say something of themselves or of what stands behind them.
+_TELLING = frozenset(
+    re.findall(
+        "[a-z]+",
+        " ".join(
+            _CONTEXT | _PLACES | _CREDENTIAL | _CODES | _CONTACT | _NAMED | _RECIPIENT | _SHORT_RECIPIENT | _SEARCHES
+            | _LAT | PEOPLE | DENIED
+        ),
+    )
+) | {"geburtstag"}  # fmt: skip
+# A name in two words could be a denied one, and a number behind it somebody's.
+_JOINED = lazy("-[^/]*/[^/]*[0-9]")
+#: Origins and queries that were lately left unchanged.
+_ORIGINS = Memory()
+_QUERIES = Memory()
+
 
 def scrub_url(
     url: str, *, strict: bool = False, query_allow: Collection[str] = (), route: str | None = None
@@ -136,16 +166,32 @@ def scrub_url(
     >>> scrub_url("/orders/550e8400-e29b-41d4-a716-446655440000", strict=True)
     '/orders/:id'
     """
+    common = _COMMON.fullmatch(url)
+    if not isinstance(query_allow, frozenset | tuple):
+        query_allow = frozenset(query_allow)
+    if common is not None and route is None:
+        given, path, query = common.groups()
+        if (
+            (given is None or _ORIGINS.get(given) is not MISSING)
+            and (query is None or _QUERIES.get((query, strict, query_allow)) is not MISSING)
+            and _plain_path(path)
+        ):
+            return url or None
     split = _split(url)
     if split is None:
         return None
     prefix, path, query = split
+    if common is not None and prefix and prefix == common.group(1):
+        _ORIGINS.put(prefix, None)
     if route is not None:
         path = _template(route)
     elif path not in ("", "/"):
         path = _path(path, strict)
     if query:
-        query = _query(query, strict, query_allow)
+        kept = _query(query, strict, query_allow)
+        if kept == query and common is not None:
+            _QUERIES.put((query, strict, query_allow), None)
+        query = kept
         if query:
             return f"{prefix}{path}?{query}"
     return f"{prefix}{path}" or None
@@ -157,7 +203,12 @@ def origin(url: str) -> str | None:
     >>> origin("https://user@news.example:8443/story?id=1")
     'https://news.example:8443/'
     """
+    match = _ORIGIN.match(url)
+    if match is not None and _ORIGINS.get(match.group()) is not MISSING:
+        return f"{match.group()}/"
     split = _split(url)
+    if match is not None and split and split[0] == match.group():
+        _ORIGINS.put(split[0], None)
     return f"{split[0]}/" if split and split[0] else None
 
 
@@ -182,8 +233,6 @@ def _template(route: str) -> str:
 
 def _split(url: str) -> tuple[str, str, str] | None:
     """Return scheme with host, path, and query."""
-    from .text import shorten
-
     url = shorten(url.strip(" \t\r\n\f\v"))
     if _CONTROL.search(url):
         # Browsers drop tabs and line breaks inside an address; a space is spelled %20.
@@ -211,8 +260,6 @@ def _split(url: str) -> tuple[str, str, str] | None:
 
 
 def _host(host: str) -> str | None:
-    from .detect import decoded
-
     if "%" in host:
         host = decoded(host)
     host = host.rpartition("@")[2]
@@ -224,8 +271,6 @@ def _host(host: str) -> str | None:
 
 
 def _address_host(host: str) -> str | None:
-    from .address import anonymize_ip_address, parse_ip_address
-
     parsed = parse_ip_address(host)
     if parsed is None:
         return None
@@ -236,9 +281,6 @@ def _address_host(host: str) -> str | None:
 
 
 def _labels(host: str) -> str:
-    from .detect import spans
-    from .tokens import record_id
-
     labels = host.split(".")
     for index, label in enumerate(labels[:-1]):
         if len(label) >= 10 and (
@@ -246,6 +288,15 @@ def _labels(host: str) -> str:
         ):
             labels[index] = "id"
     return ".".join(labels)
+
+
+def _plain_path(path: str) -> bool:
+    """Tell at a glance that a path of the common shape stays as it is; ``False`` says nothing."""
+    if len(path) < 2:
+        return True
+    if not _TELLING.isdisjoint(_LETTERS.findall(path)):
+        return False
+    return "-" not in path or not (_JOINED.search(path) or _STREETS.search(path))
 
 
 def _path(path: str, strict: bool) -> str:
@@ -262,7 +313,8 @@ def _path(path: str, strict: bool) -> str:
             continue
         segment = _MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw
         label = _segment(segment, before, strict, index == last) if segment else None
-        before = segment.lower() if label is None else ""
+        if segment:
+            before = segment.lower() if label is None else ""
         if label is not None:
             segment = f":{label}"
         if segment is not raw:
@@ -287,12 +339,8 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
                 if not _CONTEXT.isdisjoint(words):
                     label = _announced(raw)
             elif len(raw) >= 16:
-                from .tokens import is_random
-
                 label = "token" if is_random(raw) else None
             if label is None and len(raw) > 15 and len(words) > 1 and max(map(len, words)) > 15:
-                from .tokens import token_label
-
                 label = token_label(raw, strict=strict)
         return label or (_in_context(raw, raw, before, strict, last) if before else None)
     if _SLUG.fullmatch(raw) and not _STREETS.search(raw):
@@ -301,9 +349,6 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
             pairs = sum(len(word) == 2 for word in words)
             if pairs < 6 and (len(raw) < 16 or len(words) > 1):
                 return _in_context(raw, raw, before, strict, last) if before else None
-    from .detect import decoded, spans
-    from .tokens import record_id
-
     text = decoded(raw)
     if raw[0] == ":" and raw[1:].replace("-", "").isalpha():
         return None
@@ -345,8 +390,6 @@ def _written(word: str) -> bool:
 
 
 def _announced(text: str) -> str | None:
-    from .detect import slug_spans
-
     words = text.replace("-", " ").replace("_", " ").replace("+", " ")
     found = slug_spans(words) if " " in words else ()
     return found[0][2] if found else None
@@ -391,11 +434,8 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
             return "id"
         if before in _SHORT_RECIPIENT and _CODE_LIKE.fullmatch(text) and digits >= 2 and not text.isdigit():
             return "id"
-        if before in _SEARCHES and not text.isdigit():
-            from .names import mentions_health
-
-            if mentions_health(text.replace("-", " ").replace("+", " ")):
-                return "search"
+        if before in _SEARCHES and not text.isdigit() and mentions_health(text.replace("-", " ").replace("+", " ")):
+            return "search"
     return None
 
 
@@ -431,9 +471,6 @@ def _value(value: str, strict: bool) -> bool:
     """Tell whether the value of an allowed parameter may stay."""
     if len(value) <= 32 and _PLAIN.fullmatch(value) and _CONTEXT.isdisjoint(re.split("[-_]", value.lower())):
         return not (strict and not value.isdigit() and mentions(value))
-    from .detect import decoded, slug_spans, spans
-    from .tokens import record_id
-
     text = decoded(value.replace("+", " " if not value.startswith("+") else "+"))
     if len(text) > 512 or "://" in text:
         return False
@@ -449,6 +486,4 @@ def _value(value: str, strict: bool) -> bool:
 
 def mentions(value: str) -> bool:
     """Tell whether an allowed value is about somebody's health or holds somebody's name."""
-    from .names import mentions_health
-
     return mentions_health(value.replace("-", " ").replace("_", " "))

@@ -345,6 +345,9 @@ def generate_client_id(user_secret: str | bytes | None = None, *, key: str | byt
     Returns:
         A UUID in canonical form, which every Google Analytics protocol takes as ``cid``.
 
+    Raises:
+        TypeError: a secret that is neither text nor bytes.
+
     >>> generate_client_id("user-17") == generate_client_id("user-17") != generate_client_id("user-17", key="ours")
     True
     >>> generate_client_id() == generate_client_id()
@@ -352,11 +355,19 @@ def generate_client_id(user_secret: str | bytes | None = None, *, key: str | byt
     """
     if user_secret is None:
         return new_id()
-    secret = user_secret.encode("utf-8", "surrogatepass") if isinstance(user_secret, str) else bytes(user_secret)
+    secret = _octets(user_secret, "user_secret")
     if key is not None:
-        site = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else bytes(key)
-        secret = hmac.digest(site, secret, "sha256")
+        secret = hmac.digest(_octets(key, "key"), secret, "sha256")
     return _uuid(hmac.digest(secret, b"analytical client id", "sha256"))
+
+
+def _octets(secret: object, what: str) -> bytes:
+    if isinstance(secret, str):
+        return str(secret).encode("utf-8", "surrogatepass")
+    if isinstance(secret, (bytes, bytearray)):
+        return bytes(secret)
+    # bytes(17) is seventeen zeros: keyed by those, every user would be the same visitor.
+    raise TypeError(f"{what}= takes text or bytes, got <{type(secret).__name__}>; for a number type str(number)")
 
 
 def shape(digest: bytes, provider: str) -> str:

@@ -7,7 +7,18 @@ from importlib.resources import files
 
 from .lazy import lazy
 
-__all__ = ["DOUBTFUL", "HEALTH", "NOT_NAMES", "PEOPLE", "RESERVED", "denied_key", "first_names", "fold", "words"]
+__all__ = [
+    "DENIED",
+    "DOUBTFUL",
+    "HEALTH",
+    "NOT_NAMES",
+    "PEOPLE",
+    "RESERVED",
+    "denied_key",
+    "first_names",
+    "fold",
+    "words",
+]
 
 
 @cache
@@ -266,6 +277,10 @@ _STRICT = words(
     "member_id "
     "employee_id student_id account_id external_id twitter_handle search_term search_query query"
 )
+
+
+#: All of these, whatever stands beside them.
+DENIED = _PARTS | _WHOLE | _STRICT
 
 
 def denied_key(key: str, *, strict: bool = False) -> bool:
