@@ -1,0 +1,663 @@
+"""Hits that wait in Kafka: a topic per destination, keyed by visitor, at least once.
+
+https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/index.html
+
+``put`` answers when the brokers have acknowledged the hit, or ``timeout`` seconds have passed. Workers form a consumer
+group; what one of them has not committed goes to the others when it dies. A hit that must be tried again goes to the
+retry topic, with its due time, and only then is its place in the topic committed; where the platform needs the order
+of a visitor's hits (a *lane*), it is held back here instead, with those behind it. Refused hits go to the topic of
+dead letters.
+
+Topics, for ``analytical`` and the destination ``web``: ``analytical.web``, ``analytical.web.retry``,
+``analytical.web.dead``. Kafka deletes by age, not by what was read: give them a retention longer than any outage.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from ..errors import ConfigurationError, MissingExtra, did_you_mean
+from ..hit import Hit
+from ..observe import STATES
+from ..secrets import resolve
+from ..verdict import DELIVERED, Verdict
+from . import LEASE, Entry, Lost
+from ._shipping import Shipping, read_queued
+from .memory import Queue
+
+try:
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+except ImportError:
+    raise MissingExtra("a kafka:// spool", "kafka") from None
+
+__all__ = ["KafkaSpool"]
+
+log = logging.getLogger("analytical.spool")
+
+#: Hits of one destination that this process holds on their way out, and how many it fetches at once.
+_WINDOW, _FETCH = 5_000, 500
+_COMMIT = 1.0
+
+
+class _Partition:
+    """How far one partition has been read and settled."""
+
+    __slots__ = ("committed", "done", "position")
+
+    def __init__(self, committed: int) -> None:
+        self.committed = committed
+        self.position = committed
+        #: Settled, behind something that is not.
+        self.done: set[int] = set()
+
+    def settle(self, offset: int) -> None:
+        if offset >= self.committed:
+            self.done.add(offset)
+        while self.committed in self.done:
+            self.done.remove(self.committed)
+            self.committed += 1
+
+    def skip_to(self, offset: int) -> None:
+        """Step over offsets that hold no message: Kafka's own markers, or what retention has deleted."""
+        for missing in range(self.position, offset):
+            self.settle(missing)
+        self.position = offset + 1
+
+
+class _Destination:
+    """What this process keeps about one destination."""
+
+    def __init__(self, topic: str, to: str, queue: Queue) -> None:
+        # A topic's name has only letters, digits, dots, dashes and underscores; two names must not become one.
+        safe = re.sub(r"[^A-Za-z0-9._-]", "-", to)
+        if safe != to:
+            safe += "-" + blake2b(to.encode(), digest_size=4).hexdigest()
+        self.to = to
+        self.topic = f"{topic}.{safe}"
+        self.retries, self.dead = f"{self.topic}.retry", f"{self.topic}.dead"
+        self.queue = queue
+        self.prefix = b'{"v":1,"to":' + msgspec.json.encode(to) + b',"hit":'
+        self.lost: Lost | None = None
+        self.consumer: Any = None
+        self.partitions: dict[tuple[str, int], _Partition] = {}
+        self.seq = 0
+        self.paused = False
+        self.committed = -1e9
+        self.dirty = False
+        self.refused = 0
+        self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
+        #: How many had been put before this process began to look, less those that waited then.
+        self.base: int | None = None
+        self.known = 0
+
+
+class KafkaSpool:
+    """A spool in Kafka.
+
+    Args:
+        servers: ``host:port``, several with commas.
+        topic: what the topics' names begin with.
+        group: the consumer group of the workers.
+        timeout: seconds that ``put`` waits at most for the brokers' acknowledgement.
+        lease: seconds after which a batch that nobody settled is taken again within this process.
+        journal: a directory on this machine: ``put`` appends to a file in it and returns, and a thread of the
+            driver brings it to Kafka.
+        deliver: whether this process takes hits out, too; ``False`` where workers of their own do.
+        assign: take all partitions without asking the group: for a single worker that shall begin at once.
+        settings: librdkafka's own, such as ``security.protocol``; a secret may be ``env:NAME`` or ``file:PATH``.
+        clock: seconds since 1970.
+        monotonic: the clock of leases.
+
+    Kafka keeps no count of what became of hits: ``stats()`` knows what this process settled, and calls what others
+    have settled since *unconfirmed*.
+    """
+
+    durable = True
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        topic: str = "analytical",
+        group: str = "analytical",
+        timeout: float = 2.0,
+        lease: float = LEASE,
+        journal: str | os.PathLike[str] | None = None,
+        deliver: bool = True,
+        assign: bool = False,
+        settings: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not servers:
+            raise ConfigurationError("a kafka:// spool needs a broker: kafka://host:9092/topic")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,180}", topic):
+            raise ConfigurationError(f"topic={topic!r}: expected letters, digits, dots, dashes and underscores")
+        self.timeout = timeout
+        self._topic = topic
+        self._group = group
+        self._lease = lease
+        self._deliver = deliver
+        self._assign = assign
+        self._settings = {"bootstrap.servers": servers, **(settings or {})}
+        self._clock = clock
+        self._monotonic = monotonic
+        self._encode = msgspec.json.Encoder().encode
+        self._shipping: Shipping | None = None
+        if journal is not None:
+            self._shipping = Shipping(journal, self._carry, complain=self._complain, monotonic=monotonic)
+        self.blocking = self._shipping is None
+        self._destinations: dict[str, _Destination] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        # Held around a conversation with Kafka by whoever takes, settles or counts; never by put().
+        self._lock = threading.RLock()
+        self._held = False
+        self._making = threading.Lock()
+        self._producer: Any = None
+        self._pace = 0.05
+        self._said: dict[str, float] = {}
+
+    @classmethod
+    def from_url(cls, url: str) -> KafkaSpool:
+        """Read ``kafka://host:9092,host2:9092/topic?group=workers&timeout=1&security.protocol=SASL_SSL&…``.
+
+        Options with a dot in their name are librdkafka's:
+        https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+        """
+        parts = urlsplit(url)
+        ours: dict[str, Any] = {}
+        theirs: dict[str, str] = {}
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if "." in name:
+                theirs[name] = resolve(value, what=name)
+            elif name in _READERS:
+                try:
+                    ours[name] = _READERS[name](value)
+                except ValueError:
+                    raise ConfigurationError(f"kafka://…?{name}={value}: expected another kind of value") from None
+            else:
+                raise ConfigurationError(
+                    f"kafka://…?{name}=: no such option.{did_you_mean(name, _READERS)} "
+                    f"Options: {', '.join(_READERS)}, and librdkafka's, such as security.protocol"
+                )
+        topic = unquote(parts.path.strip("/"))
+        if topic:
+            ours["topic"] = topic
+        return cls(parts.netloc.rpartition("@")[2], settings=theirs, **ours)
+
+    def __repr__(self) -> str:
+        return f"<KafkaSpool {self._topic}>"
+
+    # -- what every spool does ------------------------------------------------------------------------------------
+
+    def attach(self, to: str, *, lane: Callable[[Hit], str | None] | None = None, lost: Lost | None = None) -> None:
+        destination = self._destinations.get(to)
+        if destination is None:
+            queue = Queue(lane, lease=self._lease, monotonic=self._monotonic)
+            self._destinations[to] = destination = _Destination(self._topic, to, queue)
+            with self._lock:
+                self._begin(destination)
+        destination.queue.lane = lane
+        if lost is not None:
+            destination.lost = lost
+
+    def detach(self, to: str) -> None:
+        destination = self._destinations.get(to)
+        if destination is not None:
+            with self._lock:
+                self._ship(now=True)
+                self._let_go(destination)
+
+    def put(self, to: str, hit: Hit) -> bool:
+        destination = self._destinations[to]
+        body = destination.prefix + self._encode(hit) + b"}"
+        if self._shipping is not None:
+            accepted = self._shipping.journal.append(body)
+        else:
+            accepted = self._produce([(destination.topic, body, self._key(destination, hit), None)])
+        if not accepted:
+            destination.refused += 1
+        return accepted
+
+    def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
+        with self._lock:
+            for name in [to] if to is not None else list(self._destinations):
+                destination = self._destinations[name]
+                if not self.uploads(name):
+                    continue
+                try:
+                    self._fetch(destination, limit)
+                    self._commit(destination)
+                except KafkaException as error:
+                    self._unreachable(error)
+                taken = destination.queue.take(limit, now)
+                if taken:
+                    return taken
+        return []
+
+    def settle(self, entries: Sequence[Entry], verdicts: Sequence[Verdict], now: float) -> list[bool]:
+        with self._lock:
+            gone = self._hand_on(entries, verdicts, now)
+            done: list[bool] = []
+            for entry, verdict in zip(entries, verdicts, strict=True):
+                destination = self._destinations[entry.to]
+                moved = verdict.state == "retry" and entry.token in gone
+                # A retry that is in the retry topic is done with here.
+                really = destination.queue.settle(entry, DELIVERED if moved else verdict, now)
+                done.append(really)
+                if really and (moved or verdict.state != "retry"):
+                    topic, partition, offset = entry.token
+                    here = destination.partitions.get((topic, partition))
+                    if here is not None:
+                        here.settle(offset)
+                        destination.dirty = True
+                    if not moved:
+                        destination.counts[verdict.state] += 1
+            return done
+
+    def renew(self, entries: Sequence[Entry]) -> None:
+        until = self._monotonic() + self._lease
+        for entry in entries:
+            entry.until = until
+
+    def wake_at(self, to: str | None = None) -> float | None:
+        times = []
+        for name, destination in list(self._destinations.items()):
+            if to is None or name == to:
+                due = destination.queue.wake_at()
+                # Other hosts ring no bell.
+                times += [self._clock() + self._pace] if due is None else [self._clock() + self._pace, due]
+        return min(times, default=None)
+
+    def uploads(self, to: str) -> bool:
+        if self._shipping is not None:
+            with self._lock:
+                self._ship()
+        return self._deliver
+
+    def waiting(self, to: str) -> int:
+        destination = self._destinations[to]
+        with self._lock:
+            try:
+                destination.known = self._left(destination)
+            except KafkaException as error:
+                self._unreachable(error)
+            return destination.known + (self._shipping.waiting(to) if self._shipping is not None else 0)
+
+    def ready(self, to: str) -> int:
+        return self._destinations[to].queue.ready()
+
+    def remains(self, to: str) -> list[Entry]:
+        return []
+
+    def stats(self, to: str) -> dict[str, int] | None:
+        """Count a destination's hits since this spool was opened here."""
+        destination = self._destinations.get(to)
+        if destination is None:
+            return None
+        with self._lock:
+            self._begin(destination)
+            pending = self.waiting(to)
+            counts = dict(destination.counts)
+            try:
+                put = self._high(destination, destination.topic) - (destination.base or 0)
+            except KafkaException as error:
+                self._unreachable(error)
+                put = pending + sum(counts.values())
+            put += self._shipping.waiting(to) if self._shipping is not None else 0
+            counts["unconfirmed"] += max(0, put - pending - sum(counts.values()))
+            counts["dropped"] += destination.refused
+            return {"accepted": sum(counts.values()) + pending, **counts, "pending": pending}
+
+    def __len__(self) -> int:
+        return sum(self.waiting(to) for to in list(self._destinations))
+
+    def __bool__(self) -> bool:
+        return True  # an empty spool is a spool
+
+    def before_fork(self) -> None:
+        self._held = self._lock.acquire(timeout=5.0)
+
+    def after_fork(self) -> None:
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+    def abandon(self) -> None:
+        # librdkafka's threads are the parent's: in a child its objects must never be used, nor freed.
+        for handle in (self._producer, *(destination.consumer for destination in self._destinations.values())):
+            if handle is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
+        if self._shipping is not None:
+            _inherited.append(self._shipping.inherited())
+        for to, old in list(self._destinations.items()):
+            queue = Queue(old.queue.lane, lease=self._lease, monotonic=self._monotonic)
+            self._destinations[to] = destination = _Destination(self._topic, to, queue)
+            destination.lost = old.lost
+        self._reset()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._shipping is not None:
+                self._ship(now=True)
+                self._shipping.close()
+            for destination in self._destinations.values():
+                self._let_go(destination)
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                producer.flush(self.timeout)
+
+    # -- to Kafka -------------------------------------------------------------------------------------------------
+
+    def _key(self, destination: _Destination, hit: Hit) -> bytes:
+        """Return what decides on the partition: one visitor's hits stay in one, in order."""
+        lane = destination.queue.lane
+        return ((lane(hit) if lane is not None else None) or hit.client_id or hit.user_id or hit.id).encode()
+
+    def _writer(self) -> Any:
+        with self._making:
+            if self._producer is None:
+                patience = max(int(self.timeout * 1_000), 10)
+                self._producer = Producer(
+                    {
+                        "acks": "all",
+                        "enable.idempotence": True,
+                        "linger.ms": 2,
+                        "message.timeout.ms": patience,
+                        "socket.timeout.ms": max(patience, 1_000),
+                        "log_level": 0,
+                        **self._settings,
+                    }
+                )
+            return self._producer
+
+    def _produce(self, messages: Sequence[tuple[str, bytes, bytes, list[tuple[str, bytes]] | None]]) -> bool:
+        """Write messages and wait for the acknowledgement of all; tell whether it came."""
+        failed: list[Any] = []
+        left = len(messages)
+
+        def reported(error: Any, message: Any) -> None:
+            nonlocal left
+            left -= 1
+            if error is not None:
+                failed.append(error)
+
+        # Never given up before librdkafka has: a hit that was refused here must not arrive later.
+        deadline = time.monotonic() + self.timeout + 1.0
+        try:
+            writer = self._writer()
+            for topic, body, key, headers in messages:
+                writer.produce(topic, body, key=key, headers=headers, on_delivery=reported)
+            while left > 0 and time.monotonic() < deadline:
+                writer.poll(0.02)
+        except (KafkaException, BufferError) as error:
+            self._unreachable(error)
+            return False
+        if failed or left > 0:
+            self._unreachable(failed[0] if failed else TimeoutError())
+            return False
+        return True
+
+    def _hand_on(self, entries: Sequence[Entry], verdicts: Sequence[Verdict], now: float) -> set[Any]:
+        """Write what must be tried again, and what was refused, to their topics; return what was moved for a retry."""
+        again: list[tuple[str, bytes, bytes, list[tuple[str, bytes]] | None]] = []
+        dead: list[tuple[str, bytes, bytes, list[tuple[str, bytes]] | None]] = []
+        moving: list[Any] = []
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            destination = self._destinations[entry.to]
+            if entry.state != 1 or entry.heir is not None or entry.token[:2] not in destination.partitions:
+                continue  # not this lease's to settle
+            body, key = destination.prefix + self._encode(entry.hit) + b"}", self._key(destination, entry.hit)
+            if verdict.state == "retry":
+                if entry.lane is None:
+                    headers = [
+                        ("due", repr(now + (verdict.after or 0.0)).encode()),
+                        ("attempts", str(entry.attempts + verdict.tried).encode()),
+                        ("since", repr(entry.since).encode()),
+                    ]
+                    again.append((destination.retries, body, key, headers))
+                    moving.append(entry.token)
+            elif verdict.state in ("rejected", "expired", "dropped"):
+                reason = [("state", verdict.state.encode()), ("reason", verdict.reason.encode())]
+                dead.append((destination.dead, body, key, reason))
+        if dead and not self._produce(dead):
+            self._complain("dead letters could not be written")
+        return set(moving) if again and self._produce(again) else set()
+
+    # -- from Kafka -----------------------------------------------------------------------------------------------
+
+    def _reader(self, destination: _Destination) -> Any:
+        if destination.consumer is not None:
+            return destination.consumer
+        consumer = Consumer(
+            {
+                "group.id": f"{self._group}.{destination.topic}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "allow.auto.create.topics": True,
+                "fetch.wait.max.ms": 100,
+                "log_level": 0,
+                **self._settings,
+            }
+        )
+        try:
+            topics = [destination.topic, destination.retries]
+            # Asked for by name, so that they are made where brokers do that.
+            places = [place for topic in topics for place in self._places(consumer, topic)]
+            if self._deliver and self._assign:
+                self._assigned(destination, consumer, places)
+                # From where this process counts, whatever the group's coordinator says meanwhile.
+                begin = [(place, destination.partitions[place.topic, place.partition]) for place in places]
+                consumer.assign([TopicPartition(place.topic, place.partition, here.position) for place, here in begin])
+            elif self._deliver:
+                consumer.subscribe(
+                    topics,
+                    on_assign=lambda c, places: self._assigned(destination, c, places),
+                    on_revoke=lambda c, places: self._revoked(destination, c, places),
+                    on_lost=lambda c, places: self._revoked(destination, None, places),
+                )
+        except KafkaException:
+            consumer.close()
+            raise
+        destination.consumer = consumer
+        return consumer
+
+    def _places(self, consumer: Any, topic: str) -> list[Any]:
+        deadline = time.monotonic() + self.timeout
+        pause = threading.Event()
+        while True:
+            found = consumer.list_topics(topic, timeout=self.timeout).topics[topic]
+            if found.partitions and found.error is None:
+                break
+            if time.monotonic() >= deadline:
+                raise KafkaException(found.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+            pause.wait(0.02)  # it is being made
+        return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+
+    def _assigned(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
+        for place in consumer.committed(places, timeout=self.timeout):
+            offset = place.offset
+            if offset < 0:
+                offset = consumer.get_watermark_offsets(place, timeout=self.timeout)[0]
+            destination.partitions[place.topic, place.partition] = _Partition(offset)
+
+    def _revoked(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
+        if consumer is not None:
+            try:
+                self._commit(destination, now=True)
+            except KafkaException as error:
+                self._unreachable(error)
+        gone = {(place.topic, place.partition) for place in places}
+        for entry in list(destination.queue):
+            if entry.token[:2] in gone:  # another worker has it from now on
+                destination.queue.settle(entry, DELIVERED, 0.0)
+        for place in gone:
+            destination.partitions.pop(place, None)
+
+    def _fetch(self, destination: _Destination, limit: int) -> None:
+        consumer = self._reader(destination)
+        self._begin(destination)
+        queue = destination.queue
+        room = _WINDOW - queue.count
+        full = room <= 0 or queue.ready() >= limit
+        if full != destination.paused:
+            places = consumer.assignment()
+            (consumer.pause if full else consumer.resume)(places)
+            destination.paused = full
+        # Asked even when there is no room: a consumer that does not ask is taken for dead.
+        messages = consumer.consume(1 if full else min(room, _FETCH), timeout=0.0 if full else 0.01)
+        for message in messages:
+            self._keep(destination, message)
+        self._pace = 0.02 if messages else min(self._pace * 1.5, 0.25)
+
+    def _keep(self, destination: _Destination, message: Any) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() not in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                self._unreachable(error)
+            return
+        place = message.topic(), message.partition()
+        here = destination.partitions.get(place)
+        if here is None or message.offset() < here.position:
+            return
+        here.skip_to(message.offset())
+        queued = read_queued(message.value() or b"")
+        if queued is None:
+            # Left uncommitted it would hold up everything behind it.
+            self._complain("a message is no hit of a known version, and is skipped")
+            here.settle(message.offset())
+            return
+        headers = dict(message.headers() or ())
+        destination.seq += 1
+        since = float(headers.get("since") or message.timestamp()[1] / 1_000)
+        entry = Entry(queued.hit, destination.to, destination.seq, len(message.value()), since=since)
+        entry.attempts = int(headers.get("attempts") or 0)
+        entry.token = (*place, message.offset())
+        if "due" in headers:
+            destination.queue.later(entry, float(headers["due"]))
+        else:
+            destination.queue.append(entry)
+
+    def _commit(self, destination: _Destination, *, now: bool = False) -> None:
+        mono = time.monotonic()
+        if not destination.dirty or destination.consumer is None:
+            return
+        if not now and mono - destination.committed < _COMMIT:
+            return
+        places = [TopicPartition(*place, here.committed) for place, here in destination.partitions.items()]
+        if places:
+            destination.consumer.commit(offsets=places, asynchronous=not now)
+        destination.committed, destination.dirty = mono, False
+
+    def _let_go(self, destination: _Destination) -> None:
+        consumer, destination.consumer = destination.consumer, None
+        if consumer is not None:
+            try:
+                if destination.dirty:
+                    places = [TopicPartition(*place, here.committed) for place, here in destination.partitions.items()]
+                    if places:
+                        consumer.commit(offsets=places, asynchronous=False)
+            except KafkaException as error:
+                self._unreachable(error)  # what was delivered since comes again
+            consumer.close()
+        destination.partitions, destination.dirty, destination.paused = {}, False, False
+        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
+
+    # -- a journal on this machine --------------------------------------------------------------------------------
+
+    def _ship(self, *, now: bool = False) -> None:
+        if self._shipping is None:
+            return
+        try:
+            self._shipping.ship(now=now)
+        except (OSError, KafkaException) as error:
+            self._unreachable(error)
+
+    def _carry(self, to: str, bodies: list[bytes], name: str, end: int) -> None:
+        destination = self._destinations.get(to) or _Destination(self._topic, to, Queue(None))
+        messages = []
+        for body in bodies:
+            queued = read_queued(body)
+            assert queued is not None  # it was read before
+            messages.append((destination.topic, body, self._key(destination, queued.hit), None))
+        if not self._produce(messages):
+            raise TimeoutError("the brokers do not take it")
+
+    # -- counting -------------------------------------------------------------------------------------------------
+
+    def _begin(self, destination: _Destination) -> None:
+        if destination.base is not None:
+            return
+        try:
+            waiting = self._left(destination)
+            destination.base = self._high(destination, destination.topic) - waiting
+        except KafkaException as error:
+            self._unreachable(error)
+
+    def _high(self, destination: _Destination, topic: str) -> int:
+        consumer = self._reader(destination)
+        return sum(
+            consumer.get_watermark_offsets(place, timeout=self.timeout)[1] for place in self._places(consumer, topic)
+        )
+
+    def _left(self, destination: _Destination) -> int:
+        """Count what is in the topics and not settled, here or by a worker elsewhere that has said so."""
+        consumer = self._reader(destination)
+        topics = (destination.topic, destination.retries)
+        places = [place for topic in topics for place in self._places(consumer, topic)]
+        left = 0
+        for place in consumer.committed(places, timeout=self.timeout):
+            asked = TopicPartition(place.topic, place.partition)
+            low, high = consumer.get_watermark_offsets(asked, timeout=self.timeout)
+            here = destination.partitions.get((place.topic, place.partition))
+            if here is not None:
+                left += high - max(here.committed, low) - len(here.done)
+            else:
+                left += high - max(place.offset, low)
+        return max(left, 0)
+
+    def _unreachable(self, error: Any) -> None:
+        code = error.args[0] if isinstance(error, KafkaException) and error.args else error
+        name = code.name() if isinstance(code, KafkaError) else type(error).__name__
+        self._complain(f"Kafka cannot be used: {name}")
+
+    def _complain(self, what: str) -> None:
+        now = self._monotonic()
+        if now - self._said.get(what, -1e9) > 60.0:
+            self._said[what] = now
+            log.warning("%s: %s", self._topic, what)
+
+
+#: What forked children inherited and must not close.
+_inherited: list[Any] = []
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on", ""):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "group": str,
+    "timeout": float,
+    "lease": float,
+    "journal": str,
+    "deliver": _switch,
+    "assign": _switch,
+}

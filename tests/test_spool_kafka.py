@@ -1,0 +1,252 @@
+"""The Kafka spool, on librdkafka's own mock cluster: the contract, groups, retries through their topic, a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from analytical.errors import ConfigurationError
+from analytical.hit import Hit
+from analytical.spool import Entry, Spool, open_spool
+from analytical.spool.kafka import KafkaSpool, _Destination
+from analytical.verdict import DELIVERED, rejected, retry
+from tests.contract.spools import NOW, Clock, SpoolContract, make_hit
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[str]:
+    from confluent_kafka import Producer
+
+    cluster = Producer({"test.mock.num.brokers": 3, "log_level": 0})
+    brokers = cluster.list_topics(timeout=10).brokers.values()
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    del cluster
+
+
+class InOrder(KafkaSpool):
+    """One partition, so that a test can speak of an order."""
+
+    def _key(self, destination: _Destination, hit: Hit) -> bytes:
+        return b"k"
+
+
+@pytest.fixture
+def make(servers: str) -> Iterator[Callable[..., KafkaSpool]]:
+    made: list[KafkaSpool] = []
+    topic = f"test-{uuid.uuid4().hex[:8]}"
+
+    def make(kind: type[KafkaSpool] = InOrder, **options: Any) -> KafkaSpool:
+        made.append(kind(servers, **{"topic": topic, "assign": True, "timeout": 5.0, **options}))
+        return made[-1]
+
+    yield make
+    for spool in made:
+        spool.close()
+
+
+def all_read(spool: Any, to: str | None) -> bool:
+    """Tell whether the spool has read everything that the cluster has."""
+    here = spool._destinations[to]
+    consumer = spool._reader(here)
+    return all(
+        consumer.get_watermark_offsets(TopicPartition(*place), timeout=5)[1] <= partition.position
+        for place, partition in here.partitions.items()
+    )
+
+
+class TestContract(SpoolContract):
+    durable = True
+    bounded = False
+
+    @pytest.fixture
+    def spool(self, clock: Clock, make: Callable[..., KafkaSpool]) -> Spool:
+        self.make = make
+        return make(clock=lambda: NOW, monotonic=clock)
+
+    def reopen(self, spool: Spool) -> Spool:
+        return self.make(clock=lambda: NOW)
+
+    def take(self, spool: Spool, limit: int = 100, now: float = NOW, to: str | None = None) -> list[Entry]:
+        found: list[Entry] = []
+        while len(found) < limit:
+            nothing_left = all_read(spool, to or self.to)
+            batch = spool.take(limit - len(found), now, to=to or self.to)
+            found += batch
+            if nothing_left and not batch:
+                break
+        return found
+
+    def test_one_lane_is_never_in_two_batches(self, spool: Spool) -> None:
+        super().test_one_lane_is_never_in_two_batches(_Single(spool))  # type: ignore[arg-type]  # a stand-in
+
+    def test_a_lane_keeps_its_order_through_a_retry(self, spool: Spool) -> None:
+        super().test_a_lane_keeps_its_order_through_a_retry(_Single(spool))  # type: ignore[arg-type]  # a stand-in
+
+
+class _Single:
+    """One take for one take: two would be two batches."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spool, name)
+
+    def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
+        while not all_read(self._spool, to):
+            self._spool._fetch(self._spool._destinations[to], 10_000)  # type: ignore[attr-defined]  # the spool's own
+        return self._spool.take(limit, now, to=to)
+
+
+def take(spool: Spool, count: int, now: float = NOW, patience: float = 20.0) -> list[Entry]:
+    found: list[Entry] = []
+    deadline = time.monotonic() + patience
+    while len(found) < count and time.monotonic() < deadline:
+        found += spool.take(count - len(found), now, to="web")
+    return found
+
+
+def test_workers_of_a_group_divide_the_partitions_and_take_over(make: Callable[..., KafkaSpool]) -> None:
+    quick = {"session.timeout.ms": "1500", "heartbeat.interval.ms": "300"}
+    first = make(KafkaSpool, assign=False, settings=quick)
+    first.attach("web")
+    hits = [make_hit(n, client_id=f"c{n}") for n in range(40)]
+    assert all(first.put("web", hit) for hit in hits)
+    entries = take(first, 40)
+    assert {entry.hit.id for entry in entries} == {hit.id for hit in hits}
+    first.settle(entries[:25], [DELIVERED] * 25, NOW)
+    first.close()  # it leaves the group, and what it did not settle
+    second = make(KafkaSpool, assign=False, settings=quick)
+    second.attach("web")
+    left = {entry.hit.id for entry in entries[25:]}
+    found = {entry.hit.id for entry in take(second, len(left))}
+    assert left <= found | {entry.hit.id for entry in take(second, 15, patience=1.0)}
+
+
+def test_a_retry_goes_through_its_topic_and_the_rest_is_committed(make: Callable[..., KafkaSpool]) -> None:
+    first = make()
+    first.attach("web")
+    for n in range(3):
+        assert first.put("web", make_hit(n))
+    entries = take(first, 3)
+    first.settle(entries, [DELIVERED, retry(30.0), DELIVERED], NOW)
+    assert first.waiting("web") == 1
+    first.close()
+    second = make()
+    second.attach("web")
+    assert take(second, 1, now=NOW + 29, patience=0.5) == []
+    (entry,) = take(second, 1, now=NOW + 31)
+    assert (entry.hit.url, entry.attempts) == ("https://example.com/1", 1)
+
+
+def test_one_visitors_hits_are_in_one_partition(make: Callable[..., KafkaSpool]) -> None:
+    spool = make(KafkaSpool)
+    spool.attach("web", lane=lambda hit: hit.client_id)
+    for n in range(30):
+        assert spool.put("web", make_hit(n, client_id=f"c{n % 3}"))
+    where: dict[str | None, set[int]] = {}
+    for entry in take(spool, 30):
+        where.setdefault(entry.hit.client_id, set()).add(entry.token[1])
+    assert [len(partitions) for partitions in where.values()] == [1, 1, 1]
+
+
+def test_refused_hits_are_dead_letters(make: Callable[..., KafkaSpool], servers: str) -> None:
+    from confluent_kafka import Consumer
+
+    spool = make()
+    spool.attach("web")
+    hit = make_hit()
+    assert spool.put("web", hit)
+    spool.settle(take(spool, 1), [rejected("no such site")], NOW)
+    topic = spool._destinations["web"].dead
+    reader = Consumer({"bootstrap.servers": servers, "group.id": "t", "auto.offset.reset": "earliest", "log_level": 0})
+    reader.assign([TopicPartition(topic, n, 0) for n in reader.list_topics(topic, timeout=5).topics[topic].partitions])
+    message = reader.poll(10)
+    assert message is not None
+    assert hit.id.encode() in message.value()
+    assert dict(message.headers())["reason"] == b"no such site"
+    reader.close()
+
+
+def test_what_others_settle_is_unconfirmed_here(make: Callable[..., KafkaSpool]) -> None:
+    producer, worker = make(deliver=False), make()
+    for spool in (producer, worker):
+        spool.attach("web")
+    for n in range(5):
+        assert producer.put("web", make_hit(n))
+    assert producer.take(5, NOW, to="web") == []
+    worker.settle(take(worker, 5)[:4], [DELIVERED] * 4, NOW)
+    worker.close()
+    counts = producer.stats("web")
+    assert counts is not None
+    assert (counts["accepted"], counts["unconfirmed"], counts["pending"]) == (5, 4, 1)
+
+
+def test_brokers_that_are_away_cost_the_caller_no_more_than_the_timeout(caplog: pytest.LogCaptureFixture) -> None:
+    spool = open_spool("kafka://127.0.0.1:9/hits?timeout=0.2&sasl.password=hunter2")
+    began = time.monotonic()
+    spool.attach("web")
+    assert not spool.put("web", make_hit())
+    assert time.monotonic() - began < 3
+    assert "Kafka cannot be used" in caplog.text
+    assert "hunter2" not in caplog.text + repr(spool)
+    spool.close()
+
+
+def test_with_a_journal_the_caller_does_not_need_the_brokers(make: Callable[..., KafkaSpool], tmp_path: Path) -> None:
+    spool = make(journal=tmp_path)
+    spool.attach("web")
+    began = time.monotonic()
+    hits = [make_hit(n) for n in range(100)]
+    assert all(spool.put("web", hit) for hit in hits)
+    assert time.monotonic() - began < 0.5
+    assert not spool.blocking
+    assert spool.waiting("web") == 100
+    assert [entry.hit.id for entry in take(spool, 100)] == [hit.id for hit in hits]
+    assert spool.waiting("web") == 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX processes")
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_puts_over_a_producer_of_its_own(make: Callable[..., KafkaSpool]) -> None:
+    spool = make()
+    spool.attach("web")
+    assert spool.put("web", make_hit(1))
+    spool.before_fork()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            spool.abandon()
+            code = 0 if spool.put("web", make_hit(2)) else 2
+        finally:
+            os._exit(code)
+    spool.after_fork()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        threading.Event().wait(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise AssertionError("the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert spool.put("web", make_hit(3))
+    assert len(take(spool, 3)) == 3
+
+
+def test_a_mistyped_option_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="group"):
+        open_spool("kafka://127.0.0.1/hits?gruop=x")
+    with pytest.raises(ConfigurationError, match="broker"):
+        open_spool("kafka:///hits")
