@@ -175,7 +175,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.endpoint is not None:
-            parts = urlsplit(self.endpoint)
+            parts = urlsplit(self.endpoint if isinstance(self.endpoint, str) else "")
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ConfigurationError(
                     f"endpoint={self.endpoint!r} is no address; expected something like "
@@ -314,7 +314,7 @@ class Backend:
             )
         lacking = self.missing(kind, draft)
         if lacking:
-            raise InvalidHit(f"a {kind} on {self.name} needs {lacking}")
+            raise InvalidHit(f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind} on {self.name} needs {lacking}")
 
     def but(self, **changes: Any) -> Self:
         """Return the same configuration with changes."""

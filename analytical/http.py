@@ -62,7 +62,8 @@ class Request:
     def __repr__(self) -> str:
         # Neither the path's query nor the body: they carry visitors' data, and GA4's query carries the secret.
         parts = urlsplit(self.url)
-        return f"<Request {self.method} {parts.scheme}://{parts.hostname or ''}{parts.path} {len(self.body)} bytes>"
+        host = parts.netloc.rpartition("@")[2]
+        return f"<Request {self.method} {parts.scheme}://{host}{parts.path} {len(self.body)} bytes>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -93,6 +93,9 @@ class Provider(Shell):
             raise ConfigurationError(f"ambiguous={ambiguous!r}: expected 'retry' or 'drop'")
         if transport is not None and session is not None:
             raise ConfigurationError("give transport= or session=, not both: a session is for the default transport")
+        for option, given in (("transport", transport), ("session", session)):
+            if given is not None and not callable(getattr(given, "send", None)):
+                raise ConfigurationError(f"{option}= takes an object with send(); got <{type(given).__name__}>")
         if asynchronously:
             if delivery not in (None, "celery"):
                 raise ConfigurationError(f"asynchronously=True means delivery='celery'; got delivery={delivery!r} too")
@@ -164,7 +167,14 @@ def _backend(name: str, id: Any, endpoint: str | None, options: Mapping[str, Any
 
         reading = options_of(name) - known
         options = {option: value for option, value in options.items() if option not in reading}
-    return made.create(id, endpoint=endpoint, **options)
+    try:
+        return made.create(id, endpoint=endpoint, **options)
+    except TypeError as error:
+        # A misspelt keyword of Provider itself arrives here as an option that no platform has.
+        near = "".join(did_you_mean(option, Provider.__init__.__kwdefaults__ or ()) for option in options)
+        if "Did you mean" in str(error) or not near:
+            raise
+        raise TypeError(f"{error}.{near}") from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

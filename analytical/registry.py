@@ -68,8 +68,8 @@ class Registry:
         for point in entry_points(group=self.group):
             yield point.name.lower(), point.load
 
-    def __contains__(self, name: str) -> bool:
-        return name.lower() in self.names()
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self.names()
 
     def loaded(self, name: str) -> bool:
         """Tell whether the object behind a built-in name has been imported already."""

@@ -8,6 +8,7 @@ from collections import UserString
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ _LONGEST = 65_536  # characters; the gate cuts further, a platform further still
 _DEPTH = 16
 _ITEMS = 10_000
 _INT64 = 2**63
+_BITS = 1024  # about the range of a float; larger whole numbers are slow to write, and Python refuses to
 
 Note = Callable[[str], None]
 
@@ -88,10 +90,9 @@ def seconds(value: Any) -> float:
             )
         return value.timestamp()
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        moment = float(value)
-        if 0 <= moment < 1e11:
-            return moment
-        raise InvalidHit(f"time={value}: expected seconds since 1970; milliseconds are divided by 1000 first")
+        if (not isinstance(value, Decimal) or value.is_finite()) and 0 <= value < 1e11:
+            return float(value)
+        raise InvalidHit("time= takes seconds since 1970, this side of the year 5000; divide milliseconds by 1000")
     raise InvalidHit(f"time={_shown(value)}: expected an aware datetime or seconds since 1970")
 
 
@@ -111,20 +112,26 @@ def text(value: str, note: Note) -> str:
 
 def _scalar(name: str, value: Any, note: Note) -> str | int | float | bool | None:
     if isinstance(value, str):
-        return text(str.__str__(value), note)
+        # A proxy says that it is a str and is none: Django's SimpleLazyObject, Werkzeug's LocalProxy.
+        return text(str.__str__(value) if issubclass(type(value), str) else str(value), note)
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
+    if isinstance(value, Integral):  # numpy's, too
         number = int(value)
-        return number if -_INT64 <= number < _INT64 else str(number)
-    if isinstance(value, float):
+        if -_INT64 <= number < _INT64:
+            return number
+        if number.bit_length() > _BITS:
+            raise InvalidHit(f"{name}= takes a number of at most {_BITS} bits; got one of {number.bit_length()}")
+        return str(number)
+    if isinstance(value, Real):
         if math.isfinite(value):
             return float(value)
         note("nan")
         return None
     if isinstance(value, Decimal):
         if value.is_finite():
-            return format(value, "f")
+            # 1E+999999999 would be a gigabyte of zeros.
+            return format(value, "f") if abs(value.adjusted()) < _BITS else str(value)
         note("nan")
         return None
     if isinstance(value, (datetime, date, time)):
@@ -142,9 +149,9 @@ def _scalar(name: str, value: Any, note: Note) -> str | int | float | bool | Non
 
 
 def _is_lazy(value: Any) -> bool:
-    # Django's gettext_lazy makes a class called __proxy__; Flask-Babel, speaklater and WTForms say LazyString.
-    kind = type(value).__name__
-    return kind == "__proxy__" or "lazy" in kind.lower()
+    # Django's gettext_lazy makes a class called __proxy__, Babel LazyProxy; Flask-Babel, speaklater and WTForms say
+    # LazyString. A lazy object of another kind, such as Django's request.user, is no text: str() of it is a person.
+    return type(value).__name__ in ("__proxy__", "LazyProxy", "LazyString", "_LazyString")
 
 
 def _number(name: str, value: Any, note: Note) -> int | float | str | None:
@@ -186,10 +193,15 @@ def _tree(name: str, value: Any, note: Note, depth: int, count: list[int]) -> An
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_tree(name, item, note, depth + 1, count) for item in value]
         kept = [item for item in items if item is not None]
-        return (
-            sorted(kept, key=lambda item: (str(type(item)), str(item))) if isinstance(value, (set, frozenset)) else kept
-        )
+        return _sorted(kept) if isinstance(value, (set, frozenset)) else kept
     return _scalar(name, value, note)
+
+
+def _sorted(items: list[Any]) -> list[Any]:
+    try:
+        return sorted(items)
+    except TypeError:  # of several kinds
+        return sorted(items, key=lambda item: (str(type(item)), str(item)))
 
 
 def _shown(value: Any) -> str:

@@ -37,6 +37,12 @@ OnFailure = Callable[[Exception], object]
 
 #: How many different things one provider says of its gate: the names of native keys are the caller's.
 _TOLD = 256
+#: What is worth a line in the log besides a count, the first time that it befalls a field.
+_WARNED = {
+    "cut": "is longer than can be sent, and was cut",
+    "nan": "is not a finite number, and was left out",
+    "rule_error": "was left out, because a privacy rule failed on it",
+}
 #: Stands for a kind that the platform does not have, or whose needs only the backend can tell: always missing.
 _UNKNOWN = ("",)
 #: The facts of a request that fill a draft's gaps.
@@ -448,23 +454,25 @@ class Shell(Vocabulary):
 
     def _tell(self, notes: Sequence[Note]) -> None:
         for note in notes:
-            if note in self._told:
-                continue
             what, field, rule = note
-            if what in ("changed", "removed"):
-                # Once per provider and rule, so that nobody wonders where a query parameter went.
-                if len(self._told) < _TOLD:
-                    self._told.add(note)
-                    log.info(
-                        "%s: the privacy rule %r %s %s; choose with privacy=%r, privacy='off' or Policy.careful(…)",
-                        self.to,
-                        rule,
-                        "reduced" if what == "changed" else "removed",
-                        field,
-                        self.policy.name,
-                    )
-            else:
+            gated = what in ("changed", "removed")
+            if not gated:
                 self._observer.noted(self.to, what)
+            if note in self._told or len(self._told) >= _TOLD:
+                continue
+            self._told.add(note)
+            if gated:
+                # Once per provider and rule, so that nobody wonders where a query parameter went.
+                log.info(
+                    "%s: the privacy rule %r %s %s; choose with privacy=%r, privacy='off' or Policy.careful(…)",
+                    self.to,
+                    rule,
+                    "reduced" if what == "changed" else "removed",
+                    field,
+                    self.policy.name,
+                )
+            elif what in _WARNED:
+                log.warning("%s: %s %s; counted, and said once", self.to, field, _WARNED[what])
 
     def _send_hits(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]:
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -201,6 +201,11 @@ class Ga4(Regional):
         super().__post_init__()
         if not self.id:
             raise ConfigurationError("ga4 needs a measurement id such as 'G-XXXXXXX', or a Firebase app id")
+        if self.id.upper().startswith("UA-"):
+            raise ConfigurationError(
+                f"{self.id!r} is a property of Universal Analytics; ga4 takes 'G-XXXXXXX', and the provider "
+                "'googleanalytics' takes both"
+            )
         if not self.api_secret and self.endpoint is None:
             raise ConfigurationError(
                 f"{self.name} needs api_secret=, or Google ignores every hit; make one under "

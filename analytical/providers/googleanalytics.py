@@ -6,6 +6,7 @@ https://developers.google.com/analytics/devguides/collection/protocol/v1/referen
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ class GoogleAnalytics(Backend):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.id.upper().startswith("UA-") and self.endpoint is None:
+        if not self.id or (not self.id.upper().startswith("UA-") and self.endpoint is None):
             raise ConfigurationError(
                 f"{self.id!r} is no Google Analytics id; expected 'G-XXXXXXX', or 'UA-XXXXXX-Y' with a collector "
                 "of your own as endpoint="
@@ -473,9 +474,13 @@ def _warn_once() -> None:
     global _warned  # noqa: PLW0603 - once a process, as the warning itself says nothing new the second time
     if not _warned:
         _warned = True
+        # The line to look at is the first one outside this package.
+        frame, level = sys._getframe(1), 2
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("analytical."):
+            frame, level = frame.f_back, level + 1
         warnings.warn(
             "Google stopped recording hits to UA- properties in July 2024; nothing sent there is kept. "
             "Create a GA4 property and use its G- id: the keys of Measurement Protocol v1 keep working.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level,
         )
