@@ -20,7 +20,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -48,6 +48,8 @@ log = logging.getLogger("analytical.spool")
 #: Hits of one destination that this process holds on their way out, and how many it fetches at once.
 _WINDOW, _FETCH = 5_000, 500
 _COMMIT = 1.0
+#: Seconds for which a Kafka that did not answer is not asked for numbers.
+_AWAY = 2.0
 
 
 class _Partition:
@@ -90,6 +92,8 @@ class _Destination:
         self.prefix = b'{"v":1,"to":' + msgspec.json.encode(to) + b',"hit":'
         self.lost: Lost | None = None
         self.consumer: Any = None
+        #: Asks how far the topics reach. Not the consumer: its questions would wait behind its own long reads.
+        self.asker: Any = None
         self.partitions: dict[tuple[str, int], _Partition] = {}
         self.seq = 0
         self.paused = False
@@ -168,6 +172,7 @@ class KafkaSpool:
         self._making = threading.Lock()
         self._producer: Any = None
         self._pace = 0.05
+        self._failed = -1e9
         self._said: dict[str, float] = {}
 
     @classmethod
@@ -208,8 +213,9 @@ class KafkaSpool:
         if destination is None:
             queue = Queue(lane, lease=self._lease, monotonic=self._monotonic)
             self._destinations[to] = destination = _Destination(self._topic, to, queue)
-            with self._lock:
-                self._begin(destination)
+            if self.blocking:  # with a journal, only the driver's threads speak to Kafka
+                with self._lock:
+                    self._begin(destination)
         destination.queue.lane = lane
         if lost is not None:
             destination.lost = lost
@@ -238,11 +244,12 @@ class KafkaSpool:
                 destination = self._destinations[name]
                 if not self.uploads(name):
                     continue
-                try:
-                    self._fetch(destination, limit)
-                    self._commit(destination)
-                except KafkaException as error:
-                    self._unreachable(error)
+                if not self._away():
+                    try:
+                        self._fetch(destination, limit)
+                        self._commit(destination)
+                    except KafkaException as error:
+                        self._unreachable(error)
                 taken = destination.queue.take(limit, now)
                 if taken:
                     return taken
@@ -285,17 +292,25 @@ class KafkaSpool:
     def uploads(self, to: str) -> bool:
         if self._shipping is not None:
             with self._lock:
+                self._begin(self._destinations[to])
                 self._ship()
         return self._deliver
 
     def waiting(self, to: str) -> int:
-        destination = self._destinations[to]
+        return sum(self._waiting(self._destinations[to]))
+
+    def _waiting(self, destination: _Destination) -> tuple[int, int]:
+        """Return how many wait in Kafka and in the journals of this machine."""
+        here = self._shipping.waiting(destination.to) if self._shipping is not None else 0
+        if self._shipping is not None and destination.base is None:
+            return 0, here  # Kafka was not spoken to yet
         with self._lock:
-            try:
-                destination.known = self._left(destination)
-            except KafkaException as error:
-                self._unreachable(error)
-            return destination.known + (self._shipping.waiting(to) if self._shipping is not None else 0)
+            if not self._away():
+                try:
+                    destination.known = self._left(destination)
+                except KafkaException as error:
+                    self._unreachable(error)
+            return destination.known, here
 
     def ready(self, to: str) -> int:
         return self._destinations[to].queue.ready()
@@ -310,17 +325,18 @@ class KafkaSpool:
             return None
         with self._lock:
             self._begin(destination)
-            pending = self.waiting(to)
+            put: int | None = None
+            if destination.base is not None and not self._away():
+                try:
+                    put = self._high(destination) - destination.base
+                except KafkaException as error:
+                    self._unreachable(error)
+            there, here = self._waiting(destination)
             counts = dict(destination.counts)
-            try:
-                put = self._high(destination, destination.topic) - (destination.base or 0)
-            except KafkaException as error:
-                self._unreachable(error)
-                put = pending + sum(counts.values())
-            put += self._shipping.waiting(to) if self._shipping is not None else 0
-            counts["unconfirmed"] += max(0, put - pending - sum(counts.values()))
+            if put is not None:
+                counts["unconfirmed"] += max(0, put - there - sum(counts.values()))
             counts["dropped"] += destination.refused
-            return {"accepted": sum(counts.values()) + pending, **counts, "pending": pending}
+            return {"accepted": sum(counts.values()) + there + here, **counts, "pending": there + here}
 
     def __len__(self) -> int:
         return sum(self.waiting(to) for to in list(self._destinations))
@@ -338,7 +354,8 @@ class KafkaSpool:
 
     def abandon(self) -> None:
         # librdkafka's threads are the parent's: in a child its objects must never be used, nor freed.
-        for handle in (self._producer, *(destination.consumer for destination in self._destinations.values())):
+        here = list(self._destinations.values())
+        for handle in (self._producer, *(one.consumer for one in here), *(one.asker for one in here)):
             if handle is not None:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
         if self._shipping is not None:
@@ -357,7 +374,7 @@ class KafkaSpool:
             for destination in self._destinations.values():
                 self._let_go(destination)
             producer, self._producer = self._producer, None
-            if producer is not None:
+            if producer is not None and not self._away():
                 producer.flush(self.timeout)
 
     # -- to Kafka -------------------------------------------------------------------------------------------------
@@ -370,14 +387,15 @@ class KafkaSpool:
     def _writer(self) -> Any:
         with self._making:
             if self._producer is None:
-                patience = max(int(self.timeout * 1_000), 10)
+                # librdkafka looks for messages that are overdue once a second. It gives up before put() does, so that
+                # a hit that was refused does not arrive later.
+                patience = int(1_000 * (self.timeout - 1.0 if self.timeout >= 2.0 else self.timeout / 2))
                 self._producer = Producer(
                     {
                         "acks": "all",
                         "enable.idempotence": True,
                         "linger.ms": 2,
-                        "message.timeout.ms": patience,
-                        "socket.timeout.ms": max(patience, 1_000),
+                        "message.timeout.ms": max(patience, 10),
                         "log_level": 0,
                         **self._settings,
                     }
@@ -386,27 +404,23 @@ class KafkaSpool:
 
     def _produce(self, messages: Sequence[tuple[str, bytes, bytes, list[tuple[str, bytes]] | None]]) -> bool:
         """Write messages and wait for the acknowledgement of all; tell whether it came."""
-        failed: list[Any] = []
-        left = len(messages)
+        answers: list[Any] = []  # appended to by whichever thread happens to poll
 
         def reported(error: Any, message: Any) -> None:
-            nonlocal left
-            left -= 1
-            if error is not None:
-                failed.append(error)
+            answers.append(error)
 
-        # Never given up before librdkafka has: a hit that was refused here must not arrive later.
-        deadline = time.monotonic() + self.timeout + 1.0
+        deadline = time.monotonic() + self.timeout
         try:
             writer = self._writer()
             for topic, body, key, headers in messages:
                 writer.produce(topic, body, key=key, headers=headers, on_delivery=reported)
-            while left > 0 and time.monotonic() < deadline:
-                writer.poll(0.02)
+            while len(answers) < len(messages) and (left := deadline - time.monotonic()) > 0:
+                writer.poll(min(left, 0.02))
         except (KafkaException, BufferError) as error:
             self._unreachable(error)
             return False
-        if failed or left > 0:
+        failed = [error for error in answers if error is not None]
+        if failed or len(answers) < len(messages):
             self._unreachable(failed[0] if failed else TimeoutError())
             return False
         return True
@@ -442,29 +456,18 @@ class KafkaSpool:
     def _reader(self, destination: _Destination) -> Any:
         if destination.consumer is not None:
             return destination.consumer
-        consumer = Consumer(
-            {
-                "group.id": f"{self._group}.{destination.topic}",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "allow.auto.create.topics": True,
-                "fetch.wait.max.ms": 100,
-                "log_level": 0,
-                **self._settings,
-            }
-        )
+        topics = (destination.topic, destination.retries)
+        places = self._places(destination, topics)  # asked for by name, so that they are made where brokers do that
+        consumer = Consumer(self._consuming(destination))
         try:
-            topics = [destination.topic, destination.retries]
-            # Asked for by name, so that they are made where brokers do that.
-            places = [place for topic in topics for place in self._places(consumer, topic)]
-            if self._deliver and self._assign:
-                self._assigned(destination, consumer, places)
+            if self._assign:
+                self._assigned(destination, None, places)
                 # From where this process counts, whatever the group's coordinator says meanwhile.
                 begin = [(place, destination.partitions[place.topic, place.partition]) for place in places]
                 consumer.assign([TopicPartition(place.topic, place.partition, here.position) for place, here in begin])
-            elif self._deliver:
+            else:
                 consumer.subscribe(
-                    topics,
+                    list(topics),
                     on_assign=lambda c, places: self._assigned(destination, c, places),
                     on_revoke=lambda c, places: self._revoked(destination, c, places),
                     on_lost=lambda c, places: self._revoked(destination, None, places),
@@ -475,24 +478,55 @@ class KafkaSpool:
         destination.consumer = consumer
         return consumer
 
-    def _places(self, consumer: Any, topic: str) -> list[Any]:
+    def _consuming(self, destination: _Destination) -> dict[str, Any]:
+        return {
+            "group.id": f"{self._group}.{destination.topic}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "allow.auto.create.topics": True,
+            "fetch.wait.max.ms": 100,
+            "log_level": 0,
+            **self._settings,
+        }
+
+    def _asker(self, destination: _Destination) -> Any:
+        if destination.asker is None:
+            destination.asker = Consumer(self._consuming(destination))
+        return destination.asker
+
+    def _places(self, destination: _Destination, topics: Iterable[str]) -> list[Any]:
+        asker = self._asker(destination)
         deadline = time.monotonic() + self.timeout
         pause = threading.Event()
-        while True:
-            found = consumer.list_topics(topic, timeout=self.timeout).topics[topic]
-            if found.partitions and found.error is None:
-                break
-            if time.monotonic() >= deadline:
-                raise KafkaException(found.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-            pause.wait(0.02)  # it is being made
-        return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+        places = []
+        for topic in topics:
+            while True:
+                found = asker.list_topics(topic, timeout=self.timeout).topics[topic]
+                if found.partitions and found.error is None:
+                    break
+                if time.monotonic() >= deadline:
+                    raise KafkaException(found.error or KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+                pause.wait(0.02)  # it is being made
+            places += [TopicPartition(topic, number) for number in sorted(found.partitions)]
+        return places
+
+    def _reach(self, destination: _Destination, places: Iterable[Any], which: int) -> dict[tuple[str, int], int]:
+        """Return the first (-2) or the next (-1) offset of partitions, in one question to each broker.
+
+        https://kafka.apache.org/protocol.html#The_Messages_ListOffsets
+        """
+        asked = [TopicPartition(place.topic, place.partition, which) for place in places]
+        answers = self._asker(destination).offsets_for_times(asked, timeout=self.timeout)
+        for place in answers:
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return {(place.topic, place.partition): place.offset for place in answers}
 
     def _assigned(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
-        for place in consumer.committed(places, timeout=self.timeout):
-            offset = place.offset
-            if offset < 0:
-                offset = consumer.get_watermark_offsets(place, timeout=self.timeout)[0]
-            destination.partitions[place.topic, place.partition] = _Partition(offset)
+        first = self._reach(destination, places, -2)
+        for place in self._asker(destination).committed(places, timeout=self.timeout):
+            at = place.topic, place.partition
+            destination.partitions[at] = _Partition(max(place.offset, first[at]))
 
     def _revoked(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
         if consumer is not None:
@@ -566,20 +600,23 @@ class KafkaSpool:
         consumer, destination.consumer = destination.consumer, None
         if consumer is not None:
             try:
-                if destination.dirty:
+                if destination.dirty and not self._away():
                     places = [TopicPartition(*place, here.committed) for place, here in destination.partitions.items()]
                     if places:
                         consumer.commit(offsets=places, asynchronous=False)
             except KafkaException as error:
                 self._unreachable(error)  # what was delivered since comes again
             consumer.close()
+        asker, destination.asker = destination.asker, None
+        if asker is not None:
+            asker.close()
         destination.partitions, destination.dirty, destination.paused = {}, False, False
         destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
 
     # -- a journal on this machine --------------------------------------------------------------------------------
 
     def _ship(self, *, now: bool = False) -> None:
-        if self._shipping is None:
+        if self._shipping is None or self._away():
             return
         try:
             self._shipping.ship(now=now)
@@ -599,37 +636,39 @@ class KafkaSpool:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def _begin(self, destination: _Destination) -> None:
-        if destination.base is not None:
+        if destination.base is not None or self._away():
             return
         try:
             waiting = self._left(destination)
-            destination.base = self._high(destination, destination.topic) - waiting
+            destination.base = self._high(destination) - waiting
         except KafkaException as error:
             self._unreachable(error)
 
-    def _high(self, destination: _Destination, topic: str) -> int:
-        consumer = self._reader(destination)
-        return sum(
-            consumer.get_watermark_offsets(place, timeout=self.timeout)[1] for place in self._places(consumer, topic)
-        )
+    def _high(self, destination: _Destination) -> int:
+        """Count what was ever put."""
+        return sum(self._reach(destination, self._places(destination, [destination.topic]), -1).values())
 
     def _left(self, destination: _Destination) -> int:
         """Count what is in the topics and not settled, here or by a worker elsewhere that has said so."""
-        consumer = self._reader(destination)
-        topics = (destination.topic, destination.retries)
-        places = [place for topic in topics for place in self._places(consumer, topic)]
+        places = self._places(destination, (destination.topic, destination.retries))
+        # In this order: what is put or settled between the questions shows as waiting, never as less than none.
+        committed = self._asker(destination).committed(places, timeout=self.timeout)
+        first = self._reach(destination, places, -2)
+        high = self._reach(destination, places, -1)
         left = 0
-        for place in consumer.committed(places, timeout=self.timeout):
-            asked = TopicPartition(place.topic, place.partition)
-            low, high = consumer.get_watermark_offsets(asked, timeout=self.timeout)
-            here = destination.partitions.get((place.topic, place.partition))
-            if here is not None:
-                left += high - max(here.committed, low) - len(here.done)
-            else:
-                left += high - max(place.offset, low)
+        for place in committed:
+            at = place.topic, place.partition
+            here = destination.partitions.get(at)
+            settled = place.offset if here is None else here.committed
+            left += high[at] - max(settled, first[at]) - (0 if here is None else len(here.done))
         return max(left, 0)
 
+    def _away(self) -> bool:
+        """Tell whether Kafka did not answer a moment ago: then nobody waits for it again just to count."""
+        return self._monotonic() - self._failed < _AWAY
+
     def _unreachable(self, error: Any) -> None:
+        self._failed = self._monotonic()
         code = error.args[0] if isinstance(error, KafkaException) and error.args else error
         name = code.name() if isinstance(code, KafkaError) else type(error).__name__
         self._complain(f"Kafka cannot be used: {name}")
