@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from unicodedata import category, decimal, normalize
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ __all__ = ["LONGEST", "WORD", "Look", "Span", "decoded", "shorten"]
 
 #: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
 LONGEST = 4096
-_BREAK = lazy(r"[\s/&?;#=,|<>\"'()\[\]{}\\]")
+_TO_LAST_BREAK = lazy(r".*(?=[\s/&?;#=,|<>\"'()\[\]{}\\])", re.DOTALL)
 #: Start, end, and what stands there.
 Span = tuple[int, int, str]
 
@@ -55,10 +56,8 @@ def shorten(text: str) -> str:
     if len(encoded) <= LONGEST:
         return text
     cut = encoded[:LONGEST].decode("utf-8", "ignore")
-    last = 0
-    for match in _BREAK.finditer(cut):
-        last = match.start()
-    return cut[:last]
+    whole = _TO_LAST_BREAK.match(cut)
+    return whole.group() if whole else ""
 
 
 def decoded(text: str) -> str:

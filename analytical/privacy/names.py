@@ -102,7 +102,7 @@ _PAGES = words(
     "account profile profil konto compte cuenta perfil dashboard patient customer member user medical resume cv "
     "lebenslauf"
 )
-_HEAD = lazy(r"[^\W\d_][\w'’-]*\.?(?: [^\W\d_][\w'’-]*\.?){0,2}\Z")
+_HEAD = lazy(r"[^\W\d_][\w'’-]*\.?\Z")
 _PARTICLES = words("von van de der den di da del della du la le bin ibn al el dos das zu zum ter ten y e mac o'")
 _SEARCH = lazy(
     r"(?<![^\W_])(?:search(?:ed|ing)?(?: results?)?|results?|you searched|suche|suchergebnisse?|ergebnisse"
@@ -210,34 +210,32 @@ def searches(look: Look) -> Iterator[Span]:
 
 def _last_names(text: str, end: int, *, owned: bool) -> Iterator[Span]:
     """Read a name backwards from where it ends; the words before may be more than the name."""
-    head = _HEAD.search(text, max(0, end - 64), end)
-    if head is None:
-        return
-    start, named, count, apart = None, False, 0, False
-    for part in reversed(list(re.finditer(r"[^\s]+", head.group()))):
-        word = part.group().rstrip("'’")
+    start, at, named, count, apart = end, end, False, 0, False
+    for piece in reversed(text[max(0, end - 64) : end].rsplit(" ", 3)[-3:]):
+        head = _HEAD.search(piece)
+        if head is None:
+            break
+        word = head.group().rstrip("'’")
         plain = fold(word)
         if count == 0 and owned:
-            apart = plain.endswith(("'s", "’s")) or word != part.group()
+            apart = plain.endswith(("'s", "’s")) or word != head.group()
         for ending in ("'s", "’s"):
             plain = plain.removesuffix(ending)
         known = plain in first_names() or (owned and plain.endswith("s") and plain[:-1] in first_names())
         if not known and (plain in NOT_NAMES or plain.removesuffix("s") in NOT_NAMES or not word[:1].isupper()):
             break
         named = named or known
-        start = part.start()
+        start = at - len(head.group())
+        at -= len(piece) + 1
         count += 1
-    if start is None:
+        if head.start():
+            break
+    if not count:
         return
     # Two capitalised words that begin a title, before "| Profile", are a name; further on only a known one is.
-    alone = (
-        not owned
-        and count == 2
-        and head.start() + start == 0
-        and all(word[:1].isupper() for word in text[:end].split())
-    )
+    alone = not owned and count == 2 and start == 0 and all(word[:1].isupper() for word in text[:end].split())
     if (named or alone) if not owned else apart or (named and count > 1):
-        yield head.start() + start, end, "name"
+        yield start, end, "name"
 
 
 def _people(words: str, *, sure: bool, lower: bool = False) -> int:

@@ -26,8 +26,8 @@ _LONGEST_KEY = 128
 _MOST_URLS = 8
 #: More texts than a few are looked at together first; then those with a finding one by one, as far as this goes.
 _FEW = 12
-_MOST_TOGETHER = 2048
-_MOST_SINGLY = 4096
+_MOST_TOGETHER = 1280
+_MOST_SINGLY = 2560
 _MARK = lazy(r"[^A-Za-z]")
 #: What parts texts that are looked at together: no pattern reaches over it.
 _BETWEEN = "\n\x00\n"
@@ -149,32 +149,36 @@ def scrub_properties(
     scrub = text or (lambda inner: scrub_text(inner, strict=strict))
     walk = _Walk(denied or (lambda key: denied_key(key, strict=strict)), scrub)
     many: list[str] = []
-    _collect(value, many, 0)
+    _collect(value, many, 0, _MOST_CHARS)
     if len(many) > _FEW:
         known: Mapping[str, Any] = getattr(scrub, "same", {})
-        walk.clean = {one for one in many if one in known} if known else set()
+        walk.clean = {one for one in many if one in known or quiet(one)}
         walk.clean |= _clean([one for one in many if one not in walk.clean], strict)
         walk.singly = _MOST_SINGLY
     return walk.value(value, 0)
 
 
-def _collect(value: Any, out: list[str], depth: int) -> None:
-    if len(out) >= _MOST_ITEMS or depth > _DEEPEST:
-        return
+def _collect(value: Any, out: list[str], depth: int, left: int) -> int:
+    """Gather the texts that a walk would reach, and return how many characters it may still read."""
+    if depth > _DEEPEST:
+        return left
     if isinstance(value, str):
         out.append(value)
-    elif isinstance(value, Mapping):
+        return left - min(len(value), LONGEST)
+    if isinstance(value, Mapping):
         for key, inner in value.items():
-            if len(out) >= _MOST_ITEMS:
-                return
+            if len(out) >= _MOST_ITEMS or left <= 0:
+                break
             if isinstance(key, str):
                 out.append(key)
-            _collect(inner, out, depth + 1)
+                left -= len(key)
+            left = _collect(inner, out, depth + 1, left)
     elif isinstance(value, list | tuple):
         for inner in value:
-            if len(out) >= _MOST_ITEMS:
-                return
-            _collect(inner, out, depth + 1)
+            if len(out) >= _MOST_ITEMS or left <= 0:
+                break
+            left = _collect(inner, out, depth + 1, left)
+    return left
 
 
 def _clean(many: list[str], strict: bool) -> set[str]:

@@ -302,23 +302,20 @@ def _plain_path(path: str) -> bool:
 def _path(path: str, strict: bool) -> str:
     if "b" in path or "B" in path or "g" in path:
         path = _BORN.sub(r"\1:birth", path)
-    segments = path.split("/", _MOST_SEGMENTS)[:_MOST_SEGMENTS]
+    given = path.split("/", _MOST_SEGMENTS)[:_MOST_SEGMENTS]
+    segments = [_MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw for raw in given]
+    changed = len(given) == _MOST_SEGMENTS or segments != given
     before = ""
     last = len(segments) - 1
     while last and not segments[last]:
         last -= 1
-    changed = len(segments) == _MOST_SEGMENTS
-    for index, raw in enumerate(segments):
-        if not raw:
+    for index, segment in enumerate(segments):
+        if not segment:
             continue
-        segment = _MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw
-        label = _segment(segment, before, strict, index == last) if segment else None
-        if segment:
-            before = segment.lower() if label is None else ""
+        label = _segment(segment, before, strict, index == last)
+        before = segment.lower() if label is None else ""
         if label is not None:
-            segment = f":{label}"
-        if segment is not raw:
-            segments[index] = segment
+            segments[index] = f":{label}"
             changed = True
     for index in range(len(segments) - 1):
         if _DECIMAL.fullmatch(segments[index]) and _DECIMAL.fullmatch(segments[index + 1]):

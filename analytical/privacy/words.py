@@ -282,27 +282,38 @@ _STRICT = words(
 #: All of these, whatever stands beside them.
 DENIED = _PARTS | _WHOLE | _STRICT
 
+#: Where a key's parts could begin one of these in several parts: its first word, or the start of one written together.
+_OPENING = frozenset(one.partition("_")[0] for one in _WHOLE) | frozenset(
+    one[:size] for one in _PARTS for size in range(2, len(one))
+)
+#: No property's name has more words.
+_MOST_PARTS = 16
+
 
 def denied_key(key: str, *, strict: bool = False) -> bool:
     """Tell whether the name of a property names something personal.
 
+    A name of more than 16 words is no name, and counts as one that does.
+
     >>> denied_key("userEmail"), denied_key("billing_address"), denied_key("plan"), denied_key("max_tokens")
     (True, True, False, False)
     """
-    parts = [fold(part) for part in _SPLIT.findall(key[:128])]
+    parts = [part.lower() if part.isascii() else fold(part) for part in _SPLIT.findall(key[:128])]
     if not parts:
         return False
     if parts[0] == "is" or parts[0] == "has":
         return False
+    if len(parts) > _MOST_PARTS:
+        return True
     joined = "_".join(parts)
     if joined in _WHOLE or "".join(parts) in _PARTS:
         return True
-    if any(part in _PARTS for part in parts):
-        return not any(part in _COUNTS for part in parts)
-    for size in (2, 3):
-        for start in range(len(parts) - size + 1):
-            if len(parts) > size and (
-                "_".join(parts[start : start + size]) in _WHOLE or "".join(parts[start : start + size]) in _PARTS
-            ):
-                return not any(part in _COUNTS for part in parts)
+    if not _PARTS.isdisjoint(parts):
+        return _COUNTS.isdisjoint(parts)
+    for start, part in enumerate(parts) if len(parts) > 2 else ():
+        if part in _OPENING:
+            for size in (2, 3):
+                run = parts[start : start + size]
+                if size <= len(run) < len(parts) and ("_".join(run) in _WHOLE or "".join(run) in _PARTS):
+                    return _COUNTS.isdisjoint(parts)
     return strict and joined in _STRICT
