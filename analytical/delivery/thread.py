@@ -129,7 +129,8 @@ class ThreadDelivery:
         carrier = self._carriers.get(to)
         if carrier is None:
             return
-        self.flush(timeout, to=to)
+        carrier.hurry()
+        carrier.wait_empty(None if timeout is None else self.monotonic() + timeout, ending=True)
         carrier.stop()
         lost = carrier.give_up("closed")
         with self._lock:
@@ -154,7 +155,7 @@ class ThreadDelivery:
         for carrier in carriers:
             carrier.hurry()
         for carrier in carriers:
-            carrier.wait_empty(deadline, exiting=exiting)
+            carrier.wait_empty(deadline, ending=True)
         for carrier in carriers:
             carrier.stop()
         return sum(carrier.give_up("exit" if exiting else "closed") for carrier in carriers)
@@ -277,8 +278,8 @@ class _Carrier:
         for bell in list(self._bells):
             _ring(bell)
 
-    def wait_empty(self, deadline: float | None, *, exiting: bool = False) -> bool:
-        """Wait until nothing is left; at the end of a process, only while there is hope."""
+    def wait_empty(self, deadline: float | None, *, ending: bool = False) -> bool:
+        """Wait until nothing is left; at the end, only while there is hope."""
         monotonic = self._driver.monotonic
         bell = threading.Lock()
         bell.acquire()
@@ -287,7 +288,7 @@ class _Carrier:
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
                     return False
-                if exiting and deadline is not None and self._hopeless(deadline):
+                if ending and self._hopeless(deadline):
                     return False
                 if not self.threads:
                     self.start()
@@ -303,9 +304,10 @@ class _Carrier:
         finally:
             self._hurried = max(0, self._hurried - 1)
 
-    def _hopeless(self, deadline: float) -> bool:
+    def _hopeless(self, deadline: float | None) -> bool:
         """Tell whether waiting until then is in vain: the destination is down, or another process sees to it."""
-        return self._breaker.until > deadline or (self._spool.durable and not self._spool.uploads(self.to))
+        down = deadline is not None and self._breaker.until > deadline
+        return down or (self._spool.durable and not self._spool.uploads(self.to))
 
     def give_up(self, reason: str) -> int:
         """Settle what is left in memory as dropped; return how many."""

@@ -172,6 +172,7 @@ class KafkaSpool:
         self._making = threading.Lock()
         self._producer: Any = None
         self._pace = 0.05
+        self._closed = False
         self._failed = -1e9
         self._said: dict[str, float] = {}
 
@@ -216,7 +217,9 @@ class KafkaSpool:
             if self.blocking:  # with a journal, only the driver's threads speak to Kafka
                 with self._lock:
                     self._begin(destination)
+                    self._writer()  # it takes half a second to be ready, and the first hit need not wait for that
         destination.queue.lane = lane
+        self._closed = False
         if lost is not None:
             destination.lost = lost
 
@@ -230,6 +233,7 @@ class KafkaSpool:
     def put(self, to: str, hit: Hit) -> bool:
         destination = self._destinations[to]
         body = destination.prefix + self._encode(hit) + b"}"
+        self._closed = False
         if self._shipping is not None:
             accepted = self._shipping.journal.append(body)
         else:
@@ -242,8 +246,8 @@ class KafkaSpool:
         with self._lock:
             for name in [to] if to is not None else list(self._destinations):
                 destination = self._destinations[name]
-                if not self.uploads(name):
-                    continue
+                if self._closed or not self.uploads(name):
+                    continue  # a thread that came late must not begin anew
                 if not self._away():
                     try:
                         self._fetch(destination, limit)
@@ -368,6 +372,7 @@ class KafkaSpool:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             if self._shipping is not None:
                 self._ship(now=True)
                 self._shipping.close()

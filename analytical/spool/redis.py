@@ -236,6 +236,7 @@ class RedisSpool:
         # A name for each process: what it holds is its own until the lease ends.
         self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:8]}"
         self._pace = 0.05
+        self._closed = False
         self._swept = self._monotonic()
         self._said: dict[str, float] = {}
 
@@ -278,6 +279,7 @@ class RedisSpool:
             with self._lock:
                 self._begin(to, destination)
         destination.queue.lane = lane
+        self._closed = False
         if lost is not None:
             destination.lost = lost
 
@@ -291,6 +293,7 @@ class RedisSpool:
     def put(self, to: str, hit: Hit) -> bool:
         destination = self._destinations[to]
         body = destination.prefix + self._encode(hit) + b"}"
+        self._closed = False
         if self._shipping is not None:
             if self._shipping.journal.append(body):
                 return True
@@ -319,8 +322,8 @@ class RedisSpool:
         with self._lock:
             for name in [to] if to is not None else list(self._destinations):
                 destination = self._destinations[name]
-                if not self.uploads(name):
-                    continue
+                if self._closed or not self.uploads(name):
+                    continue  # a thread that came late must not begin anew
                 try:
                     self._write_settled(destination)
                     self._hold(destination)
@@ -430,6 +433,7 @@ class RedisSpool:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             if self._shipping is not None:
                 self._ship_all()
                 self._shipping.close()
