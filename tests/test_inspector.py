@@ -137,9 +137,56 @@ def test_chunked_bodies_are_read(inspector: Inspector) -> None:
     assert inspector.hits()[0]["url"] == "https://example.com/"
 
 
-def test_a_body_larger_than_allowed_is_refused_before_it_is_read() -> None:
+def test_a_body_larger_than_allowed_is_refused_and_its_sender_told() -> None:
     with Inspector(max_body=1_000) as inspector:
         assert ask(inspector, "POST", "/api/event", b"x" * 1_001)[0] == 413
+        # Larger than any socket's buffer: who is still sending must get the answer, not a reset.
+        assert ask(inspector, "POST", "/api/event", b"x" * 30_000_000)[0] == 413
+        assert inspector.hits() == []
+
+
+def test_a_whole_address_in_the_request_line_is_understood(inspector: Inspector) -> None:
+    target = f"{inspector.url}/matomo.php?idsite=1&rec=1&url=https%3A%2F%2Fexample.com"
+    assert ask(inspector, "GET", target)[0] == 200
+    assert inspector.hits()[0]["url"] == "https://example.com"
+    with socket.create_connection(("127.0.0.1", inspector.port), timeout=10) as connection:
+        connection.sendall(b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+def test_methods_that_no_platform_takes_are_refused(method: str, inspector: Inspector) -> None:
+    assert ask(inspector, method, "/api/event", b"{}")[0] == 405
+    assert ask(inspector, method, "/hits.ndjson")[0] == 405
+    assert inspector.hits() == []
+
+
+def test_a_browsers_tracker_may_send_from_any_page(inspector: Inspector) -> None:
+    asked = {
+        "Origin": "https://shop.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,sp-anonymous",
+    }  # fmt: skip
+    status, headers, _ = ask(inspector, "OPTIONS", "/com.snowplowanalytics.snowplow/tp2", headers=asked)
+    assert status == 204
+    # With credentials a browser takes no "*" (https://fetch.spec.whatwg.org/#http-new-header-syntax).
+    assert headers["access-control-allow-origin"] == "https://shop.example"
+    assert headers["access-control-allow-credentials"] == "true"
+    assert headers["access-control-allow-headers"] == "content-type,sp-anonymous"
+    assert "POST" in headers["access-control-allow-methods"]
+    for path in ("/", "/hits.ndjson", "/events"):
+        refused = ask(inspector, "OPTIONS", path, headers=asked)
+        assert refused[0] == 405
+        assert "access-control-allow-origin" not in refused[1]
+    read = ask(inspector, "GET", "/hits.ndjson", headers={"Origin": "https://shop.example"})
+    assert "access-control-allow-origin" not in read[1]
+
+
+def test_a_domain_that_serves_as_a_key_does_not_blank_every_address(inspector: Inspector) -> None:
+    with analytical.Provider("posthog", "example.com", endpoint=inspector.url) as provider:
+        provider.pageview(url="https://example.com/pricing")
+    (hit,) = inspector.wait(1)
+    assert hit["url"] == "https://example.com/pricing"
+    assert '"api_key":"***"' in hit["raw"]["body"]
 
 
 def test_a_path_that_no_platform_has_is_shown_as_such(inspector: Inspector) -> None:

@@ -21,6 +21,8 @@ _IN_JSON = re.compile(rf'("(?:{_NAMES})"\s*:\s*")((?:[^"\\]|\\.)*)', re.IGNORECA
 _IN_FORM = re.compile(rf"((?:^|[?&;\s\"'])(?:{_NAMES})=)([^&\s\"'#;]+)", re.IGNORECASE)
 #: A secret shorter than this is masked where its name stands, not wherever its text happens to occur.
 _SHORTEST = 6
+#: A site's domain stands where some platforms want a key; it is in every URL, and no secret.
+_DOMAIN = re.compile(r"[a-z]+(?:[.-][a-z]+)*\.[a-z]{2,}\Z")
 #: No sender has more credentials than this; a body made of thousands is masked by name only, in linear time.
 _MOST = 16
 
@@ -77,7 +79,7 @@ class Masking:
         return value
 
     def _note(self, value: str) -> None:
-        if len(value) >= _SHORTEST and value != MASK and len(self._found) < _MOST:
+        if len(value) >= _SHORTEST and value != MASK and len(self._found) < _MOST and not _DOMAIN.match(value):
             self._found.add(value)
 
     def _replaced(self, match: re.Match[str]) -> str:

@@ -30,6 +30,9 @@ _IDLE = 15.0
 _ARRIVAL = 30.0
 #: Hits in one message to a page.
 _CHUNK = 200
+#: Bytes of a refused body that are read and forgotten, and seconds that may take, so that its sender gets the answer.
+_FORGOTTEN = 64_000_000
+_LINGER = 5.0
 
 _BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -114,9 +117,7 @@ class Server(ThreadingHTTPServer):
         """Serve one connection in a thread of its own, or say that there are too many."""
         if not self._slots.acquire(blocking=False):
             with contextlib.suppress(OSError):
-                request.sendall(
-                    b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-                )
+                request.sendall(_BUSY)
             self.shutdown_request(request)
             return
         with self._open_lock:
@@ -156,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "analytical-inspector"
     sys_version = ""
+    error_content_type = "text/plain; charset=utf-8"
+    error_message_format = "%(code)d %(message)s\n"
     timeout = _IDLE
     disable_nagle_algorithm = True
     server: Server
@@ -167,6 +170,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_PUT(self) -> None:
+        self._serve()
+
+    def do_PATCH(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
         self._serve()
 
     def do_HEAD(self) -> None:
@@ -183,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         try:
             self._guard()
-            path = urlsplit(self.path).path
+            path = self._path()
             if self.command in ("GET", "HEAD") and path in _PAGE:
                 name, kind = _PAGE[path]
                 self._send(200, _asset(name), kind)
@@ -196,16 +205,38 @@ class _Handler(BaseHTTPRequestHandler):
             elif path == "/clear" and self.command == "POST":
                 self._clear()
             elif path in _OURS and self.command not in ("POST", "PUT"):
-                raise _Refused(405, "This page is read with GET.")
+                raise _Refused(405, "This is cleared with POST." if path == "/clear" else "This is read with GET.")
+            elif self.command in ("PATCH", "DELETE"):
+                raise _Refused(405, f"No platform takes hits by {self.command}.")
             elif self.command == "OPTIONS":
                 self._preflight()
             else:
-                self._hit(path)
+                self._hit()
         except _Refused as refused:
             self.close_connection = True
-            self._send(refused.status, f"{refused}\n".encode(), "text/plain; charset=utf-8")
+            with contextlib.suppress(OSError):
+                self._send(refused.status, f"{refused}\n".encode(), "text/plain; charset=utf-8")
+                self._linger()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+
+    def _path(self) -> str:
+        # RFC 9112 §3.2.2: who speaks to a proxy writes the whole address, and a server must take that too.
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            raise _Refused(400, "The request's target is no address.") from None
+        if parts.scheme in ("http", "https"):
+            self.path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+        return parts.path or "/"
+
+    def _linger(self) -> None:
+        # Closing on a peer that is still sending would reset the connection, and the answer would be lost with it.
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(1.0)
+        left, deadline = _FORGOTTEN, time.monotonic() + _LINGER
+        while left > 0 and time.monotonic() < deadline and (piece := self.connection.recv(65_536)):
+            left -= len(piece)
 
     def _guard(self) -> None:
         # A page elsewhere can point a name of its own at 127.0.0.1 and read what is here (DNS rebinding);
@@ -221,7 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- hits -----------------------------------------------------------------------------------------------------
 
-    def _hit(self, path: str) -> None:
+    def _hit(self) -> None:
         body = self._body()
         arrived = self.path if self.path.startswith("/") else "/"
         target, sleep = stripped(arrived)
@@ -326,15 +357,23 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("content-length", "connection", "transfer-encoding"):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(response.body)))
-        # Browsers' own trackers may be pointed here too; what they send can be sent, never read back.
-        self.send_header("Access-Control-Allow-Origin", "*")
+        self._allow_origin()
         self.end_headers()
         if self.command != "HEAD" and response.status not in (204, 304):
             self.wfile.write(response.body)
 
+    def _allow_origin(self) -> None:
+        # Browsers' own trackers may be pointed here too, and some send with credentials, which "*" would forbid. What
+        # they send can be sent, never read back: the answer to a hit says nothing of other hits.
+        origin = self.headers.get("Origin")
+        self.send_header("Access-Control-Allow-Origin", origin or "*")
+        if origin:
+            self.send_header("Access-Control-Allow-Credentials", "true")
+            self.send_header("Vary", "Origin")
+
     def _preflight(self) -> None:
         self.send_response(204)
-        self.send_header("Access-Control-Allow-Origin", "*")
+        self._allow_origin()
         self.send_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
         wanted = self.headers.get("Access-Control-Request-Headers", "")
         if wanted.replace("-", "").replace(",", "").replace(" ", "").isalnum():
