@@ -148,6 +148,9 @@ class Backend:
     confirms: ClassVar[bool] = True
     #: The platform's own key that makes a repeated hit count once; ``None`` where it has none.
     dedupes: ClassVar[str | None] = None
+    #: The longest text among an event's properties, in characters, and how many there may be; 0 for no limit.
+    longest_property: ClassVar[int] = 0
+    most_properties: ClassVar[int] = 0
     #: One line a person should know before choosing the platform.
     remark: ClassVar[str] = ""
 
@@ -227,6 +230,18 @@ class Backend:
     def lowered(self, hit: Hit) -> dict[str, Any]:
         """Return the hit in the platform's own keys, its texts cut to the platform's limits."""
         return self.fields.fitted(self.fields.lower(hit))
+
+    def shortens(self, hit: Hit) -> bool:
+        """Tell whether ``encode`` leaves out more of a hit than the table of fields cuts; the shell counts it."""
+        properties = hit.properties
+        if not properties:
+            return False
+        if 0 < self.most_properties < len(properties):
+            return True
+        longest = self.longest_property
+        return longest > 0 and any(
+            len(key) > longest or (type(value) is str and len(value) > longest) for key, value in properties.items()
+        )
 
     def lane(self, hit: Hit) -> str | None:
         """Return the stream within which order matters, or ``None``: most platforms do not care."""

@@ -216,6 +216,66 @@ def test_text_is_cut_to_the_platforms_limit_and_counted() -> None:
     assert site.ledger.notes()["cut"] >= 1
 
 
+_LONG: dict[str, dict[str, Any]] = {
+    "value": {"properties": {"plan": "é" * 40_000}},
+    "key": {"properties": {"é" * 1_100: "pro"}},
+    "crowd": {"properties": {f"property{n}": n for n in range(600)}},
+    "label": {"label": "é" * 40_000},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Google stopped recording")
+@pytest.mark.parametrize(
+    ("name", "identity", "options", "cuts"),
+    [
+        ("googleanalytics", "UA-1-1", {}, "label"),
+        ("ga4", "G-ABC", {"api_secret": "s3cret"}, "value key crowd label"),
+        ("plausible", "example.com", {}, "value key crowd label"),
+        ("amplitude", "key", {}, "value key label"),
+        ("mixpanel", "token", {}, "value key crowd label"),
+        ("segment", "key", {}, "value label"),
+        ("rybbit", "1", {"api_key": "rb_s3cret"}, "value crowd label"),
+    ],
+)
+def test_what_encode_leaves_out_is_counted(name: str, identity: str, options: dict[str, Any], cuts: str) -> None:
+    short: dict[str, Any] = {"url": "https://example.com/", "properties": {"plan": "pro"}, "label": "a"}
+    for change in ({}, *(_LONG[word] for word in cuts.split())):
+        transport = FakeTransport()
+        site = analytical.Provider(name, identity, transport=transport, privacy="off", **options)
+        assert site.event("signup", **(short | change))
+        assert ("cut" in site.ledger.notes()) is bool(change)
+        assert len(transport.requests[0].body) < 34_000
+
+
+@pytest.mark.filterwarnings("ignore:Google stopped recording")
+def test_a_hit_of_v1_that_must_be_shortened_as_a_whole_is_counted() -> None:
+    site = analytical.Provider("googleanalytics", "UA-1-1", transport=FakeTransport(), privacy="off")
+    site.pageview(url="https://example.com/", user_agent="é" * 200)
+    assert "cut" not in site.ledger.notes()
+    site.pageview(url="https://example.com/", user_agent="é" * 4_000)
+    assert site.ledger.notes()["cut"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "options", "reserved"),
+    [
+        ("plausible", "example.com", {}, "pageview"),
+        ("plausible", "example.com", {}, "engagement"),
+        ("ga4", "G-ABC", {"api_secret": "s3cret"}, "session_start"),
+        ("ga4", "G-ABC", {"api_secret": "s3cret"}, "google_thing"),
+        ("ga4", "G-ABC", {"api_secret": "s3cret"}, "in_app_purchase"),
+        ("openpanel", "id", {"client_secret": "s3cret"}, "session_end"),
+    ],
+)
+def test_a_name_that_the_platform_keeps_for_itself_is_refused_at_the_call(
+    name: str, identity: str, options: dict[str, Any], reserved: str
+) -> None:
+    site = analytical.Provider(name, identity, transport=FakeTransport(), **options)
+    with pytest.raises(InvalidHit, match=f"'{reserved}' for itself"):
+        site.event(reserved, url="https://example.com/")
+    assert site.stats()["accepted"] == 0
+
+
 def test_a_requests_session_of_ones_own_is_used(requests_mock: rm.Mocker) -> None:
     requests_mock.post("https://plausible.io/api/event", status_code=202, text="ok")
     session = requests.Session()

@@ -80,7 +80,10 @@ class Amplitude(Regional):
             **dict.fromkeys(("idfa", "idfv", "adid", "android_id"), "client_id"),
             "insert_id": "plain",
         },
-        limits=dict.fromkeys(("name", "client_id", "user_id", "url", "title", "referrer"), LONGEST),
+        limits=dict.fromkeys(
+            ("name", "client_id", "user_id", "url", "title", "referrer", "language", "category", "label", "currency"),
+            LONGEST,
+        ),
     )
     cannot: ClassVar[frozenset[str]] = frozenset({"user_agent", "consent"})
     regions: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -91,6 +94,7 @@ class Amplitude(Regional):
     max_batch: ClassVar[int] = 1_000
     max_bytes: ClassVar[int] = 1_000_000
     dedupes: ClassVar[str | None] = "insert_id"
+    longest_property: ClassVar[int] = LONGEST
     remark: ClassVar[str] = "One event it cannot read refuses the upload; the others are sent again at once."
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
@@ -27,7 +28,7 @@ from ..values import KEYWORDS, TEXTUAL, coerce, seconds, unknown_field
 from ..verdict import Verdict
 from .vocabulary import Vocabulary
 
-__all__ = ["Explanation", "Shell"]
+__all__ = ["Explanation", "Shell", "alive"]
 
 log = logging.getLogger("analytical")
 
@@ -62,6 +63,15 @@ class Explanation(list[Request]):
         super().__init__(requests)
         self.receipts = list(receipts)
         self.withheld = withheld
+
+
+#: The providers of this process, for who measures them. A list, because its append is one step.
+_alive: list[weakref.ref[Shell]] = []
+
+
+def alive() -> list[Shell]:
+    """Return the providers that live in this process, in the order in which they were made."""
+    return [shell for reference in list(_alive) if (shell := reference()) is not None]
 
 
 class Shell(Vocabulary):
@@ -117,8 +127,12 @@ class Shell(Vocabulary):
         self._validates = type(backend).validate_requests is not Backend.validate_requests and bool(
             getattr(backend, "validate", False)
         )
-        # Where a backend says itself what is missing, it is asked for every hit; else its table is read here, quickly.
-        plain = type(backend).missing is Backend.missing
+        self._shortens = bool(
+            backend.longest_property or backend.most_properties or type(backend).shortens is not Backend.shortens
+        )
+        # Where a backend says itself what is missing or refused, it is asked for every hit; else its table is read
+        # here, quickly.
+        plain = type(backend).missing is Backend.missing and type(backend).refuse is Backend.refuse
         self._required = {kind: backend.required.get(kind, ()) for kind in backend.kinds} if plain else {}
         self._bots = bots
         self._tombstones: Tombstones = tombstones or MemoryTombstones()
@@ -135,6 +149,7 @@ class Shell(Vocabulary):
             connections=connections,
         )
         delivery.attach(self.route)
+        _alive.append(weakref.ref(self, _alive.remove))
 
     # -- what a user calls ----------------------------------------------------------------------------------------
 
@@ -191,7 +206,6 @@ class Shell(Vocabulary):
         self,
         hit_type: str,
         params: Mapping[str, Any] | None = None,
-        /,
         *,
         on_success: OnSuccess | None = None,
         on_failure: OnFailure | None = None,
@@ -333,6 +347,8 @@ class Shell(Vocabulary):
         on_failure: OnFailure | None,
     ) -> bool:
         hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        if self._shortens and hit is not None and self.backend.shortens(hit):
+            notes.append(Note("cut", "properties", "limit"))
         if notes:
             self._tell(notes)
         if hit is None:
@@ -497,8 +513,10 @@ def _error(to: str, state: str, reason: str) -> DeliveryError:
         return Rejected(f"{to} refused the hit: {reason}")
     if state == "expired":
         return Lost(f"the hit for {to} expired: {reason}")
-    if reason.startswith(("withdrawn", "full", "the spool")):
+    if reason.startswith(("withdrawn", "full", "closed", "the spool")):
         return Lost(f"the hit for {to} was dropped: {reason}")
+    if reason.startswith("http "):
+        return Unreachable(f"{to} answered and did not take the hit: {reason}")
     return Unreachable(f"{to} could not be reached: {reason or 'no answer'}")
 
 

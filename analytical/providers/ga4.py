@@ -104,9 +104,14 @@ LONGEST_NAME = 40
 LONGEST_VALUE = 100
 LONGEST_OF: Mapping[str, int] = MappingProxyType({"page_location": 1000, "page_title": 300, "page_referrer": 420})
 
+#: Names that belong to streams of apps alone.
+APP_EVENTS = frozenset({"ad_impression", "in_app_purchase", "screen_view"})
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z", re.ASCII)
 _STRANGE = re.compile(r"[^A-Za-z0-9_]+", re.ASCII)
 _PAGE_VIEW = "page_view"
+#: Characters of a name and a value of a user property, and how many of them there may be in one request.
+_USER_NAME, _USER_VALUE, _MOST_USER = 24, 36, 25
 #: Parameters that carry common names beside the page's own.
 _PARAMS = MappingProxyType({"category": "event_category", "label": "event_label"})
 
@@ -181,7 +186,7 @@ class Ga4(Regional):
             "score": "number",
             "percent_scrolled": "number",
         },
-        limits={"url": 1000, "title": 300, "referrer": 420, "user_id": 256},
+        limits={"url": 1000, "title": 300, "referrer": 420, "user_id": 256, "name": LONGEST_NAME},
     )
     regions: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"us": "https://www.google-analytics.com", "eu": "https://region1.google-analytics.com"}
@@ -231,8 +236,28 @@ class Ga4(Regional):
     def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
         super().refuse(kind, draft)
         called = draft.get("name")
-        if kind == "event" and isinstance(called, str) and _named(called) in RESERVED_EVENTS:
+        if kind == "event" and isinstance(called, str) and self._reserved(_named(called)):
             raise InvalidHit(f"{self.name} keeps the event name {_named(called)!r} for itself; choose another")
+
+    def shortens(self, hit: Hit) -> bool:
+        longest = self.longest_value
+        count = 0
+        for held in (hit.properties, hit.native):
+            for key, value in held.items() if held else ():
+                if key in BODY or key in LONGEST_OF:
+                    continue
+                count += 1
+                if len(key) > LONGEST_NAME:
+                    return True
+                plain = compact(value) if isinstance(value, dict | list) and key != "items" else value
+                if isinstance(plain, str | bytes) and len(plain) > longest:
+                    return True
+        return count > MOST_PARAMS or len(hit.category or "") > longest or len(hit.label or "") > longest
+
+    def _reserved(self, called: str) -> bool:
+        if called in APP_EVENTS:
+            return ":" not in self.id
+        return called in RESERVED_EVENTS or called.startswith(RESERVED_PREFIXES)
 
     # -- one request speaks of one visitor, so hits travel together only where everything but the event is the same
 
@@ -267,6 +292,8 @@ class Ga4(Regional):
         stamp = body.pop("timestamp_micros", None) or int(min(hit.time, now) * 1_000_000)
         called = str(native.pop("name", None) or "")
         called = _PAGE_VIEW if hit.kind == "pageview" else _named(called or hit.kind)
+        if self._reserved(called):
+            called = _named(f"e_{called}")  # an action of old: refusing it here would lose it
         params = self._params(native, hit)
         if called == "purchase":
             params.setdefault("transaction_id", hit.id)
@@ -274,6 +301,8 @@ class Ga4(Regional):
 
     def _identify(self, body: dict[str, Any], hit: Hit) -> None:
         seed = digest(hit.id)
+        if isinstance(body.get("user_properties"), dict):
+            body["user_properties"] = _user_properties(body["user_properties"])
         if ":" in self.id:
             given = body.pop("client_id", None)
             if "app_instance_id" not in body:
@@ -314,9 +343,7 @@ class Ga4(Regional):
         session = native.pop("session_id", None)
         params: dict[str, Any] = {}
         if session is not None:
-            numeric = number(session)
-            positive = numeric is not None and numeric > 0
-            params["session_id"] = int(numeric or 0) if positive else int(digest(str(session))[:12], 16) or 1
+            params["session_id"] = _session(session)
             params["engagement_time_msec"] = native.pop("engagement_time_msec", self.engagement_time_msec)
         for key, value in {**native, **(hit.properties or {})}.items():
             if len(params) >= MOST_PARAMS:
@@ -392,7 +419,7 @@ class Ga4(Regional):
         consent = body.get("consent")
         if isinstance(consent, dict):
             known["consent"] = {key: value == "GRANTED" for key, value in consent.items()}
-        findings = [*common, *_of_event(event, params)]
+        findings = [*common, *_of_event(event, params, app="app_instance_id" in body)]
         return Decoded(kind=kind, fields=known, native={**body, **event}, findings=findings)
 
     @classmethod
@@ -421,6 +448,36 @@ def _named(text: str) -> str:
     return plain[:LONGEST_NAME]
 
 
+def _session(given: Any) -> int:
+    """Return a session's id as the positive whole number that the protocol wants; other text is mapped to one.
+
+    >>> _session("1767225600"), _session(5.0), _session("0") == _session("0") > 0
+    (1767225600, 5, True)
+    """
+    numeric = int(given) if isinstance(given, str) and given.isdecimal() and len(given) < 19 else number(given)
+    if numeric is not None and 1 <= numeric < 2**63:
+        return int(numeric)
+    return int(digest(str(given))[:12], 16) or 1
+
+
+def _user_properties(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return user properties as the protocol wants them: each an object with a value, within the limits.
+
+    >>> _user_properties({"tier": "gold"})
+    {'tier': {'value': 'gold'}}
+    """
+    out: dict[str, Any] = {}
+    for key, item in given.items():
+        called = _named(str(key))[:_USER_NAME]
+        if called in RESERVED_PROPERTIES or str(key).startswith(RESERVED_PREFIXES) or len(out) >= _MOST_USER:
+            continue
+        held = dict(item) if isinstance(item, dict) else {"value": item}
+        if isinstance(held.get("value"), str):
+            held["value"] = cut(held["value"], chars=_USER_VALUE)
+        out[called] = held
+    return out
+
+
 def _of_body(body: Mapping[str, Any], *, app: bool) -> list[str]:
     found = []
     if app and not re.fullmatch("[0-9a-fA-F]{32}", str(body.get("app_instance_id", ""))):
@@ -442,27 +499,31 @@ def _of_body(body: Mapping[str, Any], *, app: bool) -> list[str]:
         found.append("consent takes ad_user_data and ad_personalization, each GRANTED or DENIED")
     properties = body.get("user_properties")
     if isinstance(properties, dict):
-        if len(properties) > 25:
+        if len(properties) > _MOST_USER:
             found.append(f"{len(properties)} user properties; at most 25 are allowed")
         for key, item in properties.items():
-            if len(key) > 24 or not _NAME.match(key):
+            if len(key) > _USER_NAME or not _NAME.match(key):
                 found.append(f"the user property {key[:40]!r} must be at most 24 letters, digits or underscores")
             if key in RESERVED_PROPERTIES or key.startswith(RESERVED_PREFIXES):
                 found.append(f"the user property name {key[:40]!r} is reserved")
-            if isinstance(item, dict) and len(str(item.get("value", ""))) > 36:
+            if not isinstance(item, dict) or "value" not in item:
+                found.append(f"the user property {key[:40]!r} must be an object with a value")
+            elif len(str(item["value"])) > _USER_VALUE:
                 found.append(f"the user property {key[:40]!r} is longer than 36 characters")
     return found
 
 
-def _of_event(event: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+def _of_event(event: Mapping[str, Any], params: Mapping[str, Any], *, app: bool) -> list[str]:
     found = []
     called = event.get("name")
     if not isinstance(called, str) or not called:
         found.append("an event needs a name")
     elif not _NAME.match(called) or len(called) > LONGEST_NAME:
         found.append("an event name is at most 40 letters, digits or underscores, a letter first")
-    elif called in RESERVED_EVENTS:
+    elif called in RESERVED_EVENTS or called.startswith(RESERVED_PREFIXES):
         found.append(f"the event name {called!r} is reserved")
+    elif called in APP_EVENTS and not app:
+        found.append(f"the event name {called!r} is reserved for streams of apps")
     if called == "purchase" and not params.get("transaction_id"):
         found.append("purchase needs transaction_id")
     if called in ("purchase", "refund") and "value" in params and not params.get("currency"):

@@ -56,7 +56,7 @@ class GoatCounter(Backend):
         client_id="session",
         screen="size",
         kinds={"event": "plain", "query": "text", "bot": "plain", "location": "text", "created_at": "plain"},
-        limits={"url": 2048, "title": 1024, "referrer": 2048, "user_agent": 512},
+        limits={"url": 2048, "name": 2048, "title": 1024, "referrer": 2048, "user_agent": 512, "client_id": 256},
     )
     required: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({"pageview": ("url",)})
     cannot: ClassVar[frozenset[str]] = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -217,6 +217,14 @@ class GoogleAnalytics(Backend):
         ]
         return ", ".join(f"{spelled[key]}= (native {key!r})" if key in spelled else repr(key) for key in absent) or None
 
+    def shortens(self, hit: Hit) -> bool:
+        texts = (hit.url, hit.title, hit.referrer, hit.user_agent, hit.client_id, hit.user_id, hit.name, hit.label)
+        native = (value for value in (hit.native or {}).values() if type(value) is str)
+        # Percent-encoding makes 12 bytes of a character at most; far below the limit nothing has to be written out.
+        if 12 * sum(len(text) for text in (*texts, *native) if text) < LONGEST_HIT - 1_024:
+            return False
+        return sum(len(quoted(key)) + len(quoted(value)) + 2 for key, value in self._pairs(hit, hit.time)) > LONGEST_HIT
+
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         payloads = [self._payload(hit, now) for hit in hits]
         batch = self.address(BATCH)
@@ -245,6 +253,9 @@ class GoogleAnalytics(Backend):
         ]
 
     def _payload(self, hit: Hit, now: float) -> bytes:
+        return _fitting(dict(self._pairs(hit, now)))
+
+    def _pairs(self, hit: Hit, now: float) -> Iterator[tuple[str, str]]:
         native = self.lowered(hit)
         if hit.kind == "event":
             native["ec"] = native.get("ec") or DEFAULT_CATEGORY
@@ -263,12 +274,10 @@ class GoogleAnalytics(Backend):
         late = int((now - hit.time) * 1000)
         if late >= 1000:
             native["qt"] = late + int(number(native.get("qt")) or 0)
-        pairs = {"v": "1", "tid": self.id, "t": hit.kind}
+        yield from (("v", "1"), ("tid", self.id), ("t", hit.kind))
         for key, value in native.items():
-            if value is None or value == "" or key in pairs:
-                continue
-            pairs[key] = compact(value).decode() if isinstance(value, dict | list) else text_of(value)
-        return _fitting(pairs)
+            if value is not None and value != "" and key not in ("v", "tid", "t"):
+                yield key, compact(value).decode() if isinstance(value, dict | list) else text_of(value)
 
     # -- what the inspector asks
 
@@ -393,6 +402,10 @@ class GoogleAnalytics4(Ga4):
         known.update((_V1_COMMON[key], value) for key, value in native.items() if key in _V1_COMMON)
         return known, rest
 
+    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
+        # v1 knew no reserved names: an action such as "error" is renamed by encode, and never refused.
+        Backend.refuse(self, kind, draft)
+
     def missing(self, kind: str, draft: Mapping[str, Any]) -> str | None:
         native = draft.get("native") or {}
         if kind == "pageview" and native.get("dh") and native.get("dp"):
@@ -414,6 +427,9 @@ class GoogleAnalytics4(Ga4):
             out["consent"] = {"ad_personalization": "DENIED"}
         if hit.kind in _V1_EVENTS:
             out["name"] = _V1_EVENTS[hit.kind]
+        if hit.kind == "screenview" and ":" not in self.id:
+            # Only streams of apps have screens; on the web a screen is a page of that title.
+            out |= {"name": "page_view", "page_title": native.get("cd")}
         queued = number(native.get("qt"))
         if queued is not None and queued > 0:
             out["timestamp_micros"] = int(hit.time * 1_000_000 - queued * 1000)

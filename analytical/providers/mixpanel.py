@@ -45,7 +45,8 @@ NOBODY = frozenset(
     }
 )  # fmt: skip
 LONGEST = 255
-MOST_PROPERTIES = 254
+#: Fewer than 255 are allowed; the last few are this provider's own (time, ids).
+MOST_PROPERTIES = 240
 _PAGE_VIEW = "$mp_web_page_view"
 _INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}\Z", re.ASCII)
 _SAME = ("language", "screen", "category", "label", "value", "currency", "session_id")
@@ -89,7 +90,10 @@ class Mixpanel(Regional):
             "$referring_domain": "text",
             "$search_engine": "plain",
         },
-        limits=dict.fromkeys(("name", "url", "title", "referrer", "client_id", "user_id"), LONGEST),
+        limits=dict.fromkeys(
+            ("name", "url", "title", "referrer", "client_id", "user_id", "session_id", "language", "category", "label"),
+            LONGEST,
+        ),
     )
     cannot: ClassVar[frozenset[str]] = frozenset({"user_agent", "consent"})
     regions: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -105,6 +109,8 @@ class Mixpanel(Regional):
     # 10 MB are documented; an error text of the platform's own names 2097152.
     max_bytes: ClassVar[int] = 2_000_000
     dedupes: ClassVar[str | None] = "$insert_id"
+    longest_property: ClassVar[int] = LONGEST
+    most_properties: ClassVar[int] = MOST_PROPERTIES - len(_SAME) - 10
     remark: ClassVar[str] = "A 400 names the events it refused; the others of that batch were kept."
 
     def __post_init__(self) -> None:

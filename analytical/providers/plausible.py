@@ -35,7 +35,8 @@ from ..verdict import Verdict, rejected
 
 __all__ = ["Plausible"]
 
-MOST_PROPS = 30
+#: Properties of an event, and bytes of one's name and value; more than these are dropped or refused.
+MOST_PROPS, LONGEST_KEY, LONGEST_PROP = 30, 300, 2000
 _FOLDED = ("category", "label")
 _ENGAGEMENT = "engagement"
 
@@ -69,13 +70,14 @@ class Plausible(Backend):
             "scroll_depth": "number",
         },
         limits={"name": 120},
-        byte_limits={"url": 2000, "referrer": 2000},
+        byte_limits={"url": 2000, "referrer": 2000, "category": LONGEST_PROP, "label": LONGEST_PROP},
     )
     cannot: ClassVar[frozenset[str]] = frozenset(
         {"title", "language", "client_id", "user_id", "session_id", "screen", "consent"}
     )
     host: ClassVar[str | None] = "https://plausible.io"
     paths: ClassVar[tuple[str, ...]] = ("/api/event",)
+    most_properties: ClassVar[int] = MOST_PROPS
     # Events are dated at receipt, so a late one would be counted in the wrong hour, or as another day's visitor.
     max_age: ClassVar[float | None] = 300.0
     remark: ClassVar[str] = "Cannot be back-dated; needs the visitor's browser and address, and drops robots at 202."
@@ -89,6 +91,13 @@ class Plausible(Backend):
         super().refuse(kind, draft)
         if kind == "event" and draft.get("name") in ("pageview", _ENGAGEMENT):
             raise InvalidHit(f"plausible keeps the event name {draft['name']!r} for itself; choose another")
+
+    def shortens(self, hit: Hit) -> bool:
+        return super().shortens(hit) or any(
+            len(str(key).encode("utf-8", "replace")) > LONGEST_KEY
+            or (isinstance(value, str) and len(value) * 4 > LONGEST_PROP < len(value.encode("utf-8", "replace")))
+            for key, value in (hit.properties or {}).items()
+        )
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         return [Parcel(self._request(hit), (position,)) for position, hit in enumerate(hits)]
@@ -177,7 +186,7 @@ def _props(props: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in list(props.items())[:MOST_PROPS]:
         plain = compact(value).decode() if isinstance(value, dict | list) else value
-        out[cut(str(key), octets=300)] = cut(plain, octets=2000) if isinstance(plain, str) else plain
+        out[cut(str(key), octets=LONGEST_KEY)] = cut(plain, octets=LONGEST_PROP) if isinstance(plain, str) else plain
     return out
 
 

@@ -74,7 +74,11 @@ class Rybbit(Backend):
             "screenHeight": "number",
             **dict.fromkeys(("lcp", "cls", "inp", "fcp", "ttfb"), "number"),
         },
-        limits={**{key: limit for key, limit in LONGEST.items() if key != "pathname"}, "url": 4096},
+        limits={
+            **{key: limit for key, limit in LONGEST.items() if key not in ("pathname", "properties")},
+            **dict.fromkeys(("category", "label"), 255),
+            "url": 4096,
+        },
     )
     kinds: ClassVar[frozenset[str]] = frozenset({"pageview", "event"})
     cannot: ClassVar[frozenset[str]] = frozenset({"client_id", "session_id", "consent"})
@@ -90,6 +94,9 @@ class Rybbit(Backend):
             raise ConfigurationError("rybbit needs the site's id")
         if not self.api_key and self.endpoint is None:
             raise ConfigurationError("rybbit needs api_key='rb_…'; make one in the site's settings")
+
+    def shortens(self, hit: Hit) -> bool:
+        return bool(hit.properties) and len(compact(hit.properties).decode()) > LONGEST["properties"]
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         headers = {"Content-Type": "application/json"}
@@ -192,11 +199,14 @@ _JSON = MappingProxyType({"content-type": "application/json"})
 
 
 def _written(properties: Mapping[str, Any]) -> str:
-    """Return as many properties as fit 2048 characters of JSON, in their order."""
+    """Return as many properties as fit 2048 characters of JSON, in their order; a text gives way before others go."""
     kept: dict[str, Any] = {}
-    room = 2048 - 2
+    room = LONGEST["properties"] - 2
     for key, value in properties.items():
         size = len(compact({str(key): value}).decode()) - 1  # without braces, with a comma
+        if size > room and isinstance(value, str) and len(value) > size - room:
+            value = value[: len(value) - (size - room)]  # noqa: PLW2901 - what is left of it
+            size = len(compact({str(key): value}).decode()) - 1
         if size <= room:
             kept[str(key)] = value
             room -= size

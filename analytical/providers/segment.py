@@ -90,7 +90,11 @@ class Spec(Backend):
             "keywords": "properties",
             "revenue": "number",
         },
-        limits={"url": 4096, "referrer": 4096, "title": 1024, "name": 512, "user_agent": 1024},
+        limits={
+            **dict.fromkeys(("url", "referrer"), 4096),
+            **dict.fromkeys(("title", "user_agent", "category", "label"), 1024),
+            **dict.fromkeys(("name", "client_id", "user_id", "language"), 512),
+        },
     )
     kinds: ClassVar[frozenset[str]] = frozenset(_TYPES)
     cannot: ClassVar[frozenset[str]] = frozenset({"session_id", "consent"})
@@ -109,6 +113,11 @@ class Spec(Backend):
 
     def divisible(self, response: Response) -> bool:
         return response.status in (400, 413)
+
+    def shortens(self, hit: Hit) -> bool:
+        texts = [value for value in (hit.properties or {}).values() if type(value) is str]
+        # A character has 4 bytes at most; the limits of the other fields leave half of a message to the properties.
+        return 4 * sum(map(len, texts)) > self.largest // 2 and len(compact(self._whole(hit))) > self.largest
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         messages = [compact(self._message(hit)) for hit in hits]
@@ -137,6 +146,13 @@ class Spec(Backend):
         return [self.by_status(response, now=now)] * len(hits)
 
     def _message(self, hit: Hit) -> dict[str, Any]:
+        message = self._whole(hit)
+        for held in (message.get("properties"), message.get("traits")):
+            if held:
+                _fit(message, held, self.largest)
+        return message
+
+    def _whole(self, hit: Hit) -> dict[str, Any]:
         native = self.lowered(hit)
         message = {key: native.pop(key) for key in tuple(native) if key in MESSAGE}
         context = {key: native.pop(key) for key in tuple(native) if key in CONTEXT}
@@ -331,3 +347,14 @@ class Jitsu(Spec):
 
 
 _JSON = MappingProxyType({"content-type": "application/json"})
+
+
+def _fit(message: Mapping[str, Any], properties: dict[str, Any], size: int) -> None:
+    """Make a message fit by cutting the longest text among its properties, again and again."""
+    while (excess := len(compact(message)) - size) > 0:
+        texts = {key: value for key, value in properties.items() if isinstance(value, str) and len(value) > 64}
+        if not texts:
+            return
+        longest = max(texts, key=lambda key: len(texts[key]))
+        text = texts[longest]
+        properties[longest] = cut(text, octets=max(64, len(text.encode("utf-8", "replace")) - excess))

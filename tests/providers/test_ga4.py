@@ -72,6 +72,27 @@ def test_a_session_id_is_a_positive_number_with_engagement(session: Any) -> None
     assert params["session_id"] == body_of(hit(session_id=session))["events"][0]["params"]["session_id"]
 
 
+def test_a_long_number_stays_the_number_it_is() -> None:
+    assert body_of(hit(session_id="9007199254740993"))["events"][0]["params"]["session_id"] == 9007199254740993
+    assert body_of(hit(session_id="1" * 40))["events"][0]["params"]["session_id"] < 2**63
+
+
+def test_user_properties_are_objects_within_the_limits() -> None:
+    given = {"tier": "gold", "n" * 30: {"value": "v" * 40}, "user_id": "u", "ga_x": 1, "_y": 1}
+    sent = body_of(hit(native={"user_properties": {**given, **{f"p{n}": n for n in range(30)}}}))["user_properties"]
+    assert sent["tier"] == {"value": "gold"}
+    assert sent["n" * 24] == {"value": "v" * 36}
+    assert not {"user_id", "ga_x", "_y"} & set(sent)
+    assert len(sent) == 25
+
+
+def test_a_reserved_name_that_came_around_the_refusal_is_renamed() -> None:
+    assert body_of(hit(name="session_start"))["events"][0]["name"] == "e_session_start"
+    app = Ga4.create("1:2:android:3", api_secret="s3cret")
+    assert isinstance(app, Ga4)
+    assert body_of(hit(name="screen_view"), app)["events"][0]["name"] == "screen_view"
+
+
 def test_a_session_is_never_invented() -> None:
     params = body_of(hit())["events"][0]["params"]
     assert not {"session_id", "engagement_time_msec"} & set(params)

@@ -180,6 +180,17 @@ def test_ga4_takes_v1_events_and_its_own_keys_alike() -> None:
         ga.refuse("event", {})
 
 
+def test_v1_knew_no_reserved_names_and_screens_of_the_web_are_pages() -> None:
+    site = GoogleAnalytics.create("G-ABC", api_secret="s3cret")
+    site.refuse("event", {"name": "error"})
+    event = Hit(id="a", kind="event", time=NOW, name="error")
+    screen = Hit(id="b", kind="screenview", time=NOW, native={"cd": "Home"})
+    sent = [json.loads(site.encode([one], now=NOW)[0].request.body)["events"][0] for one in (event, screen)]
+    assert sent[0]["name"] == "e_error"
+    assert sent[1]["name"] == "page_view"
+    assert sent[1]["params"] == {"page_title": "Home", "screen_name": "Home"}
+
+
 def test_what_0_0_1_kept_here_is_still_found_here() -> None:
     from analytical.providers.googleanalytics import generate_client_id
 

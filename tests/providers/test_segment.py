@@ -32,8 +32,16 @@ def hit(number: int = 0, kind: str = "event", **fields: Any) -> Hit:
     return Hit(id=f"00000000-0000-4000-8000-{number:012d}", kind=kind, time=NOW, **fields)
 
 
+def test_a_long_text_gives_way_so_that_the_message_fits() -> None:
+    (parcel,) = Segment.create("key").encode([hit(0, properties={"plan": "pro", "text": "é" * 40_000})], now=NOW)
+    message = json.loads(parcel.request.body)["batch"][0]
+    assert len(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()) <= 32_000
+    assert message["properties"]["plan"] == "pro"
+    assert set(message["properties"]["text"]) == {"é"}
+
+
 def test_a_message_that_is_too_large_travels_alone() -> None:
-    hits = [hit(0), hit(1, properties={"text": "x" * 40_000}), hit(2)]
+    hits = [hit(0), hit(1, properties={"texts": ["x" * 40_000]}), hit(2)]
     parcels = Segment.create("key").encode(hits, now=NOW)
     assert sorted(parcel.hits for parcel in parcels) == [(0, 2), (1,)]
 
