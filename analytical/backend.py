@@ -41,6 +41,7 @@ __all__ = [
     "Regional",
     "basic",
     "compact",
+    "credential",
     "cut",
     "digest",
     "exchange",
@@ -108,6 +109,11 @@ def option(default: Any = None, *, secret: bool = False, load: str = "", doc: st
     return field(default=default, repr=not secret, metadata={"secret": secret, "load": load, "doc": doc})
 
 
+def credential(doc: str = "") -> Any:
+    """Declare the id of a backend whose id is a credential, a write key: treated as a secret, and still needed."""
+    return field(repr=False, metadata={"secret": True, "load": "", "doc": doc})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     """A platform's protocol: configuration, and pure methods over it. It never waits, stores, logs or connects.
@@ -168,13 +174,16 @@ class Backend:
                 raise TypeError(
                     f"{cls.name} has no option {name!r}.{did_you_mean(name, known)} Options: {', '.join(sorted(known))}"
                 )
+        identity = "" if id is None else str(id)
         for name, item in known.items():
-            if item.metadata.get("secret") and isinstance(options.get(name), str):
+            if name == "id" and item.metadata.get("secret"):
+                identity = resolve(identity, what=name)
+            elif item.metadata.get("secret") and isinstance(options.get(name), str):
                 options[name] = resolve(options[name], what=name)
             if item.metadata.get("load") and isinstance(options.get(name), (str, PathLike)):
                 module, _, function = item.metadata["load"].partition(":")
                 options[name] = getattr(import_module(module), function)(options[name])
-        return cls(id="" if id is None else str(id), **{k: v for k, v in options.items() if v is not None})
+        return cls(id=identity, **{k: v for k, v in options.items() if v is not None})
 
     def __post_init__(self) -> None:
         if self.endpoint is not None:
@@ -189,6 +198,12 @@ class Backend:
                 f"{self.name} has no common address; type endpoint='https://your.server' "
                 f"(the path {self.paths[0]} is added)"
             )
+
+    @property
+    def label(self) -> str:
+        """The id as logs and queues may show it: where it is a credential, some digits of its hash."""
+        hidden = any(item.name == "id" and item.metadata.get("secret") for item in dataclasses.fields(self))
+        return digest(self.id)[:8] if hidden and self.id else self.id
 
     # -- what a provider file writes ------------------------------------------------------------------------------
 

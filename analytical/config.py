@@ -51,6 +51,10 @@ def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
             ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{where} is no TOML: {error}") from None
+    if isinstance(tables.get("provider"), str):
+        raise ConfigurationError(
+            f'{where}: a provider without a name; expected names, each with its own: {{"default": {{"provider": …}}}}'
+        )
     nested = tables.get("providers")
     if isinstance(nested, Mapping) and "provider" not in nested:
         tables = dict(nested)
@@ -174,7 +178,10 @@ def _make(settings: Mapping[str, Any], **more: Any) -> Provider:
 
 
 def _url_settings(url: str) -> dict[str, Any]:
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # its text shows the host
+        raise ConfigurationError(f"{VARIABLE}: what stands between // and / is no host") from None
     name, _, plain = parts.scheme.partition("+")
     if not name or (plain and plain not in ("http", "https")):
         # The URL may hold a secret, so it is not shown.
@@ -184,8 +191,9 @@ def _url_settings(url: str) -> dict[str, Any]:
         )
     target = PROVIDERS.get(name)
     settings: dict[str, Any] = {"provider": name}
+    kinds = {**_TYPES, **{item.name: type(item.default) for item in dataclasses.fields(target)}}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        settings[key] = _typed(key, value)
+        settings[key] = _typed(key, value, kinds.get(key))
     path = unquote(parts.path)
     if parts.hostname and name not in ("file", "stdout"):
         prefix, _, identity = path.rstrip("/").rpartition("/")
@@ -197,9 +205,13 @@ def _url_settings(url: str) -> dict[str, Any]:
         settings.setdefault("endpoint", f"{plain or 'https'}://{host}{port}{prefix}")
         settings.setdefault("id", identity)
     else:
-        settings.setdefault("id", path if name == "file" else path.strip("/"))
-    if parts.username:
-        settings.setdefault(_secret_option(target, name), unquote(parts.username))
+        settings.setdefault("id", unquote(parts.netloc) + path if name == "file" else path.strip("/"))
+    if parts.username and name not in ("file", "stdout"):
+        # env:NAME is a user name and a password to the grammar of URLs.
+        written = parts.username if parts.password is None else f"{parts.username}:{parts.password}"
+        option = _secret_option(target, name)
+        if not settings.get(option):
+            settings[option] = unquote(written)
     return settings
 
 
@@ -210,15 +222,23 @@ def _secret_option(target: Any, name: str) -> str:
     raise ConfigurationError(f"{VARIABLE}: {name} needs no secret; leave out what stands before the @")
 
 
-def _typed(key: str, value: str) -> Any:
+#: What a provider's own keywords take, where a URL can only say text.
+_TYPES: dict[str, type] = {"timeout": float, "connections": int, "fail_silently": bool, "asynchronously": bool}
+_YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def _typed(key: str, value: str, kind: type | None) -> Any:
     lowered = value.strip().lower()
-    if lowered in ("true", "yes", "on"):
-        return True
-    if lowered in ("false", "no", "off") and key != "privacy":
-        return False
-    if key == "timeout":
+    if kind is bool:
+        if lowered in _YES or lowered in _NO:
+            return lowered in _YES
+        raise ConfigurationError(f"{VARIABLE}: {key}={value!r}; expected true or false")
+    if kind in (int, float):
         try:
-            return float(value)
+            return kind(value)
         except ValueError:
-            raise ConfigurationError(f"{VARIABLE}: timeout={value!r}; expected seconds") from None
-    return value
+            # Some numbers may also be written in words, such as rotate=64M: the provider knows.
+            if kind is int:
+                return value
+            raise ConfigurationError(f"{VARIABLE}: {key}={value!r}; expected a number") from None
+    return True if lowered == "true" else False if lowered == "false" else value

@@ -30,6 +30,7 @@ __all__ = ["Provider", "Providers"]
 
 _numbers = itertools.count(1)
 _DELIVERIES = ("inline", "background", "celery")
+_DRIVES = ("attach", "submit", "flush", "close")
 
 
 class Provider(Shell):
@@ -96,6 +97,17 @@ class Provider(Shell):
         for option, given in (("transport", transport), ("session", session)):
             if given is not None and not callable(getattr(given, "send", None)):
                 raise ConfigurationError(f"{option}= takes an object with send(); got <{type(given).__name__}>")
+        if connections is not None and (
+            isinstance(connections, bool) or not isinstance(connections, int) or connections < 1
+        ):
+            raise ConfigurationError(f"connections={connections!r}: expected a whole number, 1 or more")
+        if bots is not None and not isinstance(bots, (str, Bots)):
+            raise ConfigurationError(f"bots= takes 'drop', 'tag' or an analytical.Bots; got <{type(bots).__name__}>")
+        if observer is not None and not _observes(observer):
+            raise ConfigurationError(
+                f"observer= takes an object with settled(), retried(), noted() …, or with on_delivered, on_retry or "
+                f"on_lost; got <{type(observer).__name__}>"
+            )
         if asynchronously:
             if delivery not in (None, "celery"):
                 raise ConfigurationError(f"asynchronously=True means delivery='celery'; got delivery={delivery!r} too")
@@ -106,7 +118,7 @@ class Provider(Shell):
             # A durable spool and Celery are read by other processes, so the name must be the same there; memory is
             # ours alone.
             shared = spool is not None or delivery == "celery"
-            to = f"{backend.name}:{backend.id}" if shared else f"{backend.name}:{backend.id}#{next(_numbers)}"
+            to = f"{backend.name}:{backend.label}" if shared else f"{backend.name}:{backend.label}#{next(_numbers)}"
         self._build = {"name": name, "id": id, "endpoint": endpoint, "options": options}
         super().__init__(
             backend,
@@ -192,12 +204,23 @@ class _ReportsOnly(Backend):
         raise Unsupported(f"{self.platform} has reports and takes no hits; call report()")
 
 
+def _observes(observer: object) -> bool:
+    told = ("accepted", "settled", "settled_many", "retried", "noted", "on_delivered", "on_retry", "on_lost")
+    return any(callable(getattr(observer, name, None)) for name in told)
+
+
 def _driver(delivery: str | Delivery | None, spool: str | Path | Spool | None) -> tuple[Delivery, bool]:
     if delivery is None:
         delivery = "background" if spool is not None else "inline"
     if not isinstance(delivery, str):
         if spool is not None:
             raise ConfigurationError("spool= is for the background delivery; the delivery given has a spool of its own")
+        lacking = [name for name in _DRIVES if not callable(getattr(delivery, name, None))]
+        if lacking:
+            raise ConfigurationError(
+                f"delivery= takes {', '.join(_DELIVERIES)} or an object with {', '.join(_DRIVES)}; "
+                f"<{type(delivery).__name__}> has no {lacking[0]}()"
+            )
         return delivery, True
     if delivery == "inline":
         if spool is not None:

@@ -44,6 +44,11 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str) -> None:
         analytical.configure(tmp_path / "missing.toml")
 
 
+def test_a_provider_without_a_name() -> None:
+    with pytest.raises(ConfigurationError, match="without a name"):
+        analytical.configure({"provider": "plausible", "id": "example.com"})
+
+
 def test_an_unknown_name_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownName, match="ANALYTICAL_URL=matomo://"):
         analytical.get()
@@ -80,6 +85,27 @@ def test_urls(url: str, endpoint: str | None, identity: str) -> None:
     assert (site.backend.endpoint, site.backend.id) == (endpoint, identity)
 
 
+def test_a_secret_in_a_url_may_be_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATS_TOKEN", "t0ken")
+    for url in ("matomo://env:STATS_TOKEN@h.example/1", "matomo://h.example/1?token_auth=env:STATS_TOKEN"):
+        assert getattr(analytical.from_url(url).backend, "token_auth") == "t0ken"  # noqa: B009 - this backend's alone
+    by_key = analytical.from_url("segment://env:STATS_TOKEN@api.segment.io")
+    assert by_key.backend.id == "t0ken"
+    assert "t0ken" not in repr(by_key) + repr(by_key.backend)
+
+
+def test_options_in_a_url_have_the_type_of_the_option() -> None:
+    found = analytical.from_url("matomo://h.example/1?post_only=0&timeout=1.5&fail_silently=no&ambiguous=drop")
+    assert getattr(found.backend, "post_only") is False  # noqa: B009 - this backend's alone
+    assert found.fail_silently is False
+    found = analytical.from_url("ga4://s3cret@/G-1?engagement_time_msec=100&validate=on&region=eu")
+    assert (found.backend.engagement_time_msec, found.backend.validate) == (100, True)  # type: ignore[attr-defined]
+    assert analytical.from_url("file://hits.ndjson?rotate=64M&keep=2").backend.id == "hits.ndjson"
+    for wrong in ("post_only=perhaps", "timeout=long", "connections=0", "connections=many"):
+        with pytest.raises(ConfigurationError, match=wrong.partition("=")[0]):
+            analytical.from_url(f"matomo://h.example/1?{wrong}&delivery=background")
+
+
 def test_a_file_by_url(tmp_path: Path) -> None:
     site = analytical.from_url(f"file://{tmp_path}/hits.ndjson")
     assert site.pageview(url="https://example.com/")
@@ -87,7 +113,14 @@ def test_a_file_by_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["t0ken", "matomo+ftp://t0ken@x/1", "matomo://t0ken@x:port/1", "matomo://h/1?timeout=t0ken"]
+    "url",
+    [
+        "t0ken",
+        "matomo+ftp://t0ken@x/1",
+        "matomo://t0ken@x:port/1",
+        "matomo://h/1?timeout=t0ken",
+        "matomo://t0ken@[::1/1",
+    ],
 )
 def test_a_url_that_cannot_be_used_is_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

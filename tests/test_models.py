@@ -111,12 +111,26 @@ def test_programming_mistakes_always_raise() -> None:
         {"timeout": 0}, {"timeout": "3"}, {"timeout": True}, {"delivery": "backgruond"}, {"privacy": "sometimes"},
         {"delivery": "inline", "spool": "x.db"}, {"endpoint": "example.com"},
         {"transport": FakeTransport(), "session": requests.Session()}, {"delivery": object(), "spool": "x.db"},
-        {"asynchronously": True, "delivery": "inline"},
+        {"asynchronously": True, "delivery": "inline"}, {"delivery": object()}, {"observer": 5}, {"bots": True},
+        {"connections": 0}, {"connections": "4"},
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_used(arguments: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, TypeError)):
         analytical.Provider("plausible", "example.com", **arguments)
+
+
+@pytest.mark.parametrize("name", ["amplitude", "mixpanel", "posthog", "segment", "jitsu"])
+def test_an_id_that_is_a_credential_is_shown_nowhere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WRITE_KEY", "wr1te-key")
+    site = analytical.Provider(name, "env:WRITE_KEY", endpoint="https://h.example", transport=FakeTransport([500]))
+    failed: list[Exception] = []
+    site.event("signup", on_failure=failed.append)
+    (request,) = site.explain("event", "signup")
+    shown = f"{site!r} {site.to} {site.backend!r} {failed} {request.url} {request.headers} {request.body!r}"
+    assert failed
+    assert "wr1te-key" not in shown
+    assert site.backend.id == "wr1te-key"
 
 
 def test_an_unknown_option_names_the_nearest() -> None:

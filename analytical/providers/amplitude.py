@@ -17,6 +17,7 @@ from ..backend import (
     Parcel,
     Regional,
     compact,
+    credential,
     cut,
     folded,
     language_tag,
@@ -58,6 +59,8 @@ _RENAMED = {"url": "[Amplitude] Page Location", "title": "[Amplitude] Page Title
 @dataclass(frozen=True, kw_only=True)
 class Amplitude(Regional):
     """Amplitude, one project. The id is its API key."""
+
+    id: str = credential("the API key")
 
     name: ClassVar[str] = "amplitude"
     title: ClassVar[str] = "Amplitude"

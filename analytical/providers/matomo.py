@@ -64,12 +64,10 @@ class Matomo(Backend):
             hits older than a day. It stands in the body only.
         post_only: the token was made for POST requests only (Matomo's own default). Matomo before 5.4 does not
             take such a token in bulk, so what needs it is then sent one by one.
-        bots: let Matomo count bots.
     """
 
     token_auth: str | None = option(secret=True, doc="a token with write access to the site")
     post_only: bool = option(False, doc="the token is for POST requests only")
-    bots: bool = option(False, doc="let Matomo count bots")
 
     name: ClassVar[str] = "matomo"
     title: ClassVar[str] = "Matomo"
@@ -248,8 +246,6 @@ class Matomo(Backend):
             native["cid"] = str(cid).lower() if _CID.match(str(cid)) else digest(str(cid))
         if now - hit.time >= 1 and "cdt" not in native:
             native["cdt"] = int(hit.time)
-        if self.bots:
-            native.setdefault("bots", 1)
         if not self.token_auth:
             if not native.get("cid") and not native.get("uid") and native.get("cip"):
                 # The address cannot be said, and without one all visitors with one browser become one visit. What

@@ -19,6 +19,7 @@ from ..backend import (
     Regional,
     basic,
     compact,
+    credential,
     cut,
     digest,
     folded,
@@ -62,6 +63,7 @@ class Mixpanel(Regional):
         project_id: the project's number; needed with a service account.
     """
 
+    id: str = credential("the project's token")
     service_account: str | None = option(doc="the user name of a service account")
     secret: str | None = option(secret=True, doc="the service account's secret")
     project_id: str | None = option(doc="the project's number, with a service account")

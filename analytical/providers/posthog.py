@@ -18,6 +18,7 @@ from ..backend import (
     Parcel,
     Regional,
     compact,
+    credential,
     digest,
     folded,
     header,
@@ -62,6 +63,7 @@ class PostHog(Regional):
         version: 1 for the newer end point, which answers for each event; 0 for ``/batch/``, which every PostHog has.
     """
 
+    id: str = credential("the project's key")
     historical: bool = option(False, doc="use the pipeline for imports")
     version: int = option(0, doc="1 for the end point that answers for each event")
 

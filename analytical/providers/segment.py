@@ -19,6 +19,7 @@ from ..backend import (
     Regional,
     basic,
     compact,
+    credential,
     cut,
     folded,
     header,
@@ -77,6 +78,8 @@ _FIELDS: Any = {
 @dataclass(frozen=True, kw_only=True)
 class Spec(Backend):
     """What the three have in common: messages by Segment's specification, in batches."""
+
+    id: str = credential("the source's write key")
 
     fields: ClassVar[Fields] = Fields(
         **_FIELDS,
