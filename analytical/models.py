@@ -120,6 +120,7 @@ class Provider(Shell):
             shared = spool is not None or delivery == "celery"
             to = f"{backend.name}:{backend.label}" if shared else f"{backend.name}:{backend.label}#{next(_numbers)}"
         self._build = {"name": name, "id": id, "endpoint": endpoint, "options": options}
+        self._carrier = (transport, session)
         super().__init__(
             backend,
             to=to,
@@ -141,25 +142,55 @@ class Provider(Shell):
 
         return get(to)
 
-    def report(self, method: str, **query: Any) -> Report:
+    def report(
+        self,
+        method: str | Iterable[str] = "",
+        *,
+        metrics: Mapping[str, str] | Iterable[str] | str | None = None,
+        by: Mapping[str, str] | Iterable[str] | str | None = None,
+        where: Any = None,
+        every: str | None = "day",
+        tz: str = "UTC",
+        **more: Any,
+    ) -> Report:
         """Return a report that the platform makes: a lazy iterable of records on a period grid.
 
         Args:
-            method: the report's name as the platform spells it (``VisitsSummary.get``, ``runReport`` …).
-            query: ``metrics``, ``by``, ``where``, ``every``, ``tz``: see :class:`analytical.collect.Report`.
+            method: the report's name as the platform spells it (``VisitsSummary.get``, ``runReport`` …); may be left
+                out where the platform has one only.
+            metrics: the platform's names, or a mapping of them to yours.
+            by: the same for dimensions.
+            where: the platform's filter.
+            every: ``hour``, ``day``, ``week``, ``month``; ``None`` for a realtime reading.
+            tz: the time zone of the grid: the platform's own setting for this site.
+            more: ``settle``, ``since``, ``add``, ``then``, ``title``, ``retry_for``, ``timeout``: see
+                :func:`analytical.collect.report_for`; anything else is a parameter of the platform, as it documents it.
 
         Raises:
             UnknownName: the platform has no reports here.
+            ConfigurationError: the question makes no sense; nothing was sent.
         """
         from .collect import report_for
 
+        transport, session = self._carrier
+        if session is not None:
+            from .collect.session import MAX_ANSWER
+            from .transports.requests import RequestsTransport
+
+            transport = RequestsTransport(session=session, max_answer=MAX_ANSWER)
         return report_for(
             self._build["name"],
             self._build["id"],
             method,
+            metrics=metrics,
+            by=by,
+            where=where,
+            every=every,
+            tz=tz,
             endpoint=self._build["endpoint"],
             options=self._build["options"],
-            **query,
+            transport=transport,
+            **more,
         )
 
 
@@ -168,19 +199,31 @@ def _backend(name: str, id: Any, endpoint: str | None, options: Mapping[str, Any
     try:
         made: type[Backend] = PROVIDERS.get(name)
     except UnknownName:
-        from .collect.protocol import SOURCES
+        from .collect.protocol import SOURCES, options_of
 
         if name not in SOURCES:
             raise
+        takes = options_of(name)  # none for a function, which takes any
+        for option in options if takes else ():
+            if option not in takes:
+                raise TypeError(
+                    f"{name} has no option {option!r}.{did_you_mean(option, takes)} Options: {', '.join(sorted(takes))}"
+                ) from None
         return _ReportsOnly(id=str(id), platform=name)
     known = {one.name for one in dataclasses.fields(made)}
+    reading: frozenset[str] = frozenset()
     if not known.issuperset(options):
         from .collect.protocol import options_of
 
-        reading = options_of(name) - known
+        reading = (options_of(name) - known).intersection(options)
         options = {option: value for option, value in options.items() if option not in reading}
     try:
         return made.create(id, endpoint=endpoint, **options)
+    except ConfigurationError as error:
+        if not reading:
+            raise
+        # Credentials of the reading half were given: what the sending half lacks is said when something is sent.
+        return _ReportsOnly(id=str(id), platform=name, lack=str(error))
     except TypeError as error:
         # A misspelt keyword of Provider itself arrives here as an option that no platform has.
         near = "".join(did_you_mean(option, Provider.__init__.__kwdefaults__ or ()) for option in options)
@@ -194,6 +237,7 @@ class _ReportsOnly(Backend):
     """A platform, or a source of the user's, that is read and never sent to."""
 
     platform: str
+    lack: str = ""
 
     name: ClassVar[str] = "reports"
     host: ClassVar[str | None] = "http://localhost"
@@ -201,6 +245,8 @@ class _ReportsOnly(Backend):
     required: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def refuse(self, kind: str, draft: Mapping[str, Any]) -> NoReturn:
+        if self.lack:
+            raise ConfigurationError(self.lack)
         raise Unsupported(f"{self.platform} has reports and takes no hits; call report()")
 
 
