@@ -118,7 +118,9 @@ def seconds(text: str | float, *, what: str = "duration") -> float:
 
 
 def moment(value: Moment, tz: tzinfo, *, what: str = "date") -> datetime:
-    """Read a point in time; one without an offset stands in ``tz``.
+    """Read a point in time, in UTC; one without an offset stands in ``tz``.
+
+    UTC, because Python compares two times of one zone by the wall clock, which repeats an hour every autumn.
 
     Raises:
         ConfigurationError: the text is not ISO 8601.
@@ -132,7 +134,7 @@ def moment(value: Moment, tz: tzinfo, *, what: str = "date") -> datetime:
             ) from None
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
-    return value.replace(tzinfo=tz) if value.tzinfo is None else value.astimezone(tz)
+    return (value.replace(tzinfo=tz) if value.tzinfo is None else value).astimezone(UTC)
 
 
 def period_at(when: datetime, span: str, tz: tzinfo) -> Period:
@@ -166,8 +168,8 @@ def period_at(when: datetime, span: str, tz: tzinfo) -> Period:
 
 def grid(first: datetime, last: datetime, span: str, tz: tzinfo) -> Iterator[Period]:
     """Give every period from the one that ``first`` falls into to the one that ``last`` falls into."""
-    period = period_at(first, span, tz)
-    while period.start <= last:
+    period, end = period_at(first, span, tz), last.astimezone(UTC)
+    while period.start <= end:
         yield period
         period = period.next()
 

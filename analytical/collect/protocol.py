@@ -99,7 +99,7 @@ class Refusal:
 
     Args:
         reason: for people; secrets are masked later.
-        retry: whether the same request may succeed soon.
+        retry: whether the same request may succeed soon: at ``reset``, where that is known.
         quota: whether a quota is used up, so that only time helps.
         reset: when the quota is full again, in seconds since 1970, where known.
     """

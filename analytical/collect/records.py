@@ -149,11 +149,15 @@ class Shape:
         """Do the same where all columns are known beforehand: what a million rows go through, so it is kept short."""
         timestamp, span = period.timestamp, period.span
         order = sorted(self.dimension_names)
-        # What the id is a digest of, with a place for each dimension: see record_id().
+        # What the id is a digest of, with a place for each dimension (see record_id()): what all rows share is
+        # digested once, the rest waits for its values.
         template: list[str | None] = [timestamp, span]
         for name in order:
             template += (name, self.constants.get(name))
-        by = [(native, ours, 3 + 2 * order.index(ours)) for native, ours in (self.by or {}).items()]
+        cut = min((3 + 2 * order.index(ours) for ours in (self.by or {}).values()), default=len(template))
+        shared, rest = template[:cut], template[cut:]
+        head = blake2b(_encode(shared)[:-1] + (b"," if rest else b"]"), digest_size=16)
+        by = [(native, ours, 3 + 2 * order.index(ours) - cut) for native, ours in (self.by or {}).items()]
         metrics = list((self.metrics or {}).items())
         base: Record = {"_id": "", "_timestamp": timestamp, "timeSpan": span, **self.constants}
         wanted = {*(self.by or ()), *(self.metrics or ())}
@@ -165,9 +169,7 @@ class Shape:
             if len(seen) < len(wanted):
                 seen.update(wanted.intersection(row))
             record = base.copy()
-            parts = template.copy()
-            if "_timestamp" in row:
-                record["_timestamp"] = parts[0] = _when(row["_timestamp"], period)
+            parts = rest.copy()
             get: Any = row.get
             for native, ours, place in by:
                 value = get(native)
@@ -180,7 +182,14 @@ class Shape:
                 if not (-_BIG < number < _BIG if kind is int else kind is float and number - number == 0.0):
                     number = _number(number, ours)
                 record[ours] = number
-            record["_id"] = blake2b(_encode(parts), digest_size=16).hexdigest()
+            if "_timestamp" in row:
+                record["_timestamp"] = when = _when(row["_timestamp"], period)
+                digest = blake2b(_encode([when, *shared[1:], *parts]), digest_size=16)
+            else:
+                digest = head.copy()
+                if parts:
+                    digest.update(_encode(parts)[1:])
+            record["_id"] = digest.hexdigest()
             yield record
         self._refuse_strangers(first, wanted - seen)
 

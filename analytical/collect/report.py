@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from ..errors import ConfigurationError, DuplicateRecord, QuotaExhausted, ReportError, SinkError, SourceError
@@ -238,14 +239,13 @@ class Report:
     def read(self, period: Period) -> Iterator[Record]:
         """Give the records of one period as they come, without looking for duplicates."""
         self._check()
-        empty = True
-        records: Iterable[Record] = self._records(period)
-        if self._then is not None:
-            records = self._then(records)
-        for record in records:
-            empty = False
-            yield record
-        if empty and period.span != NOW:
+        given: Iterable[Record] = self._records(period)
+        records = iter(given if self._then is None else self._then(given))
+        first = next(records, None)
+        if first is not None:
+            yield first
+            yield from records
+        elif period.span != NOW:
             self.warnings.empty(period)
         if period.span != NOW and period.end > self._clock():
             self.warnings.add(f"{self.name}: {period} is not over; its numbers will still grow", key=f"open {period}")
@@ -258,6 +258,7 @@ class Report:
 
     def _rows(self, source: Source, period: Period) -> Iterator[Row]:
         request = source.first(self.query, period)
+        seen = b""
         while True:
             if self.session.stopped:
                 raise SourceError("stopped")
@@ -271,7 +272,15 @@ class Report:
                 self._token = None
                 raise
             page = source.page(self.query, period, request, response)
+            mark = blake2b(response.body, digest_size=16).digest() if seen or (page.next and not page.after) else b""
             del response
+            if seen and mark == seen:
+                self.warnings.add(
+                    f"{self.name}: a page held the same rows as the one before, so this server does not turn pages; "
+                    "what it has beyond the first is missing"
+                )
+                return
+            seen = mark
             yield from page.rows
             for text in page.warnings:
                 key, colon, _ = text.partition(":")
@@ -348,19 +357,20 @@ class Report:
         if self._range is not None or self.query.every is None:
             return self.periods()
         stored = sink.stored(self.target())
-        have: set[datetime] = set()
+        have: set[str] = set()
         for text in stored or ():
             with suppress(ValueError):
                 when = datetime.fromisoformat(text)
-                have.add(period_at(when if when.tzinfo else when.replace(tzinfo=UTC), self.query.every, self.tz).start)
-        begin = min(have) if have else None
+                at = period_at(when if when.tzinfo else when.replace(tzinfo=UTC), self.query.every, self.tz)
+                have.add(at.timestamp)
+        begin = datetime.fromisoformat(min(have)) if have else None
         if self.since is not None:
             begin = self.since
         settling = self._complete(max(self.settle, 0 if have else 1))
         if begin is None:
             return settling
-        again = {period.start for period in settling}
-        return [period for period in self._from(begin) if period.start not in have or period.start in again]
+        again = {period.timestamp for period in settling}
+        return [period for period in self._from(begin) if period.timestamp not in have or period.timestamp in again]
 
     def target(self) -> Target:
         """Return what a sink must know of this report."""

@@ -145,9 +145,16 @@ class Session:
             else:
                 found = judge(answer, now) if judge else refusal_by_status(answer)
                 if found is None:
+                    if len(answer.body) >= MAX_ANSWER:
+                        raise self.error(
+                            f"{_where(request)} answered more than {MAX_ANSWER >> 20} MiB in one piece, which is not "
+                            "read; ask for less at once: a shorter every=, fewer dimensions in by=, or a filter"
+                        )
                     return answer
                 refusal = found
                 asked = retry_after(answer.headers.get("retry-after"), now)
+                if asked is None and refusal.reset is not None:
+                    asked = max(0.0, refusal.reset - now)
             where = _where(request)
             reason = mask(refusal.reason, secrets)
             if refusal.quota:

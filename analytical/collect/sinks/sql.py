@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -37,7 +37,13 @@ CHUNK = 5_000
 ATTEMPTS = 10
 
 #: KiB of SQLite's page cache.
-CACHE = 32_000
+CACHE = 16_000
+
+#: Values of one statement in SQLite; 999 are the most that every version takes.
+VALUES = 900
+
+#: Times of readings in one condition.
+TIMES = 500
 
 #: The drivers that the extras install, for URLs that name none.
 _DRIVERS = {
@@ -95,7 +101,7 @@ class Sql(Sink):
         except (ModuleNotFoundError, exc.NoSuchModuleError):
             raise MissingExtra(self._url.get_backend_name(), self._extra) from None
         if sqlite:
-            # Ids are digests, so every insert lands elsewhere in the index: 2 MiB of cache would thrash.
+            # By default it is 2 MiB, which a long period's sorting and deleting would thrash.
             sa.event.listen(self._engine, "connect", lambda raw, _: raw.execute(f"PRAGMA cache_size=-{CACHE}"))
         self._table = None
 
@@ -117,7 +123,7 @@ class Sql(Sink):
             table = self._grown(columns, target)
         try:
             self._replace(table, list(columns), records, replace, target)
-        except exc.IntegrityError as error:
+        except (exc.IntegrityError, _Twins) as error:
             for _ in unique(records):
                 pass  # raises where the fault is two records with one id
             raise SinkError(f"{self.describe()}: refused the period: {_said(error)}") from None
@@ -132,11 +138,11 @@ class Sql(Sink):
             attempt += 1
             try:
                 with self._connected() as connection, connection.begin():
-                    if replace is not None:
-                        when = table.c["_timestamp"]
-                        within = (when >= stamp(replace.start), when < stamp(replace.end))
+                    for within in _within(table, records, replace):
                         connection.execute(table.delete().where(*self._scope(table, target), *within))
                     self._insert(connection, table, columns, records, whole=target.declared)
+                    if "_id" not in table.primary_key.columns:
+                        self._refuse_twins(connection, table, records, replace, target)
                 return
             except exc.OperationalError as error:
                 # Other reports write to the same table; the one that lost the race begins again.
@@ -157,6 +163,15 @@ class Sql(Sink):
         where = self._url.render_as_string(hide_password=True)
         return where, self._name(target), target.span, tuple(sorted(target.constants.items()))
 
+    def _refuse_twins(
+        self, connection: sa.Connection, table: sa.Table, records: Batch, replace: Period | None, target: Target
+    ) -> None:
+        key = table.c["_id"]
+        for within in _within(table, records, replace):
+            ids = sa.select(key).where(*self._scope(table, target), *within).group_by(key)
+            if connection.execute(ids.having(sa.func.count() > 1).limit(1)).first() is not None:
+                raise _Twins("two records have one id")
+
     @staticmethod
     def _insert(connection: sa.Connection, table: sa.Table, columns: list[str], records: Batch, *, whole: bool) -> None:
         insert = table.insert().values({name: sa.bindparam(f"p{number}") for number, name in enumerate(columns)})
@@ -174,6 +189,15 @@ class Sql(Sink):
             plain = map(itemgetter(*order), records)
         else:
             plain = (tuple([record.get(name) for name in order]) for record in records)
+        several = max(1, VALUES // len(order)) if connection.dialect.name == "sqlite" else 1
+        if several > 1:
+            # Rows of one statement go into an index side by side, without a search for each.
+            head, values, row = text.rpartition("VALUES ")
+            many = f"{head}{values}{', '.join([row] * several)}"
+            while len(some := list(islice(plain, several))) == several:
+                connection.exec_driver_sql(many, tuple(chain.from_iterable(some)))
+            if some:
+                connection.exec_driver_sql(text, some)
         while some := list(islice(plain, CHUNK)):
             connection.exec_driver_sql(text, some)
 
@@ -254,7 +278,9 @@ class Sql(Sink):
         table = sa.Table(
             name,
             sa.MetaData(),
-            sa.Column("_id", sa.String(64), primary_key=True),
+            # In SQLite twins are looked for once a period: its writers take turns, so no other can bring them in, and
+            # an index over digests, where every insert lands elsewhere, costs more than everything else together.
+            sa.Column("_id", sa.String(64), primary_key=self._url.get_backend_name() != "sqlite", nullable=False),
             sa.Column("_timestamp", sa.String(40), nullable=False),
             sa.Column("timeSpan", sa.String(16), nullable=False),
             *(
@@ -298,6 +324,21 @@ class _Refusals:
             raise SinkError(f"{self._where}: cannot {self._what}: {_said(error)}") from None
 
 
+class _Twins(Exception):
+    """Two rows of what was just inserted have one id."""
+
+
+def _within(table: sa.Table, records: Batch, replace: Period | None) -> Iterator[tuple[Any, ...]]:
+    """Give the conditions for what a batch replaces: a period, or readings of the same time."""
+    when = table.c["_timestamp"]
+    if replace is not None:
+        yield when >= stamp(replace.start), when < stamp(replace.end)
+        return
+    times = iter(sorted({record["_timestamp"] for record in records}))
+    while some := list(islice(times, TIMES)):
+        yield (when.in_(some),)
+
+
 def _lost_a_race(error: exc.OperationalError) -> bool:
     original = error.orig
     if getattr(original, "sqlstate", None) in ("40001", "40P01"):  # PostgreSQL: serialization failure, deadlock
@@ -307,7 +348,7 @@ def _lost_a_race(error: exc.OperationalError) -> bool:
     return number in (1205, 1213) or "database is locked" in str(original)
 
 
-def _said(error: exc.SQLAlchemyError) -> str:
+def _said(error: Exception) -> str:
     original = getattr(error, "orig", None) or error
     lines = str(original).strip().splitlines()
     return f"{type(original).__name__}: {lines[0][:200] if lines else ''}"

@@ -93,14 +93,15 @@ class Ga4(Source):
     def completed(self, query: Query) -> Query:
         method = query.method or ("runRealtimeReport" if query.every is None else "runReport")
         # Without dimensions there is one row; Google sends nothing that could be one by itself.
-        return replace(query, method=method, by=query.by if query.by is not None else {})
+        by = query.by if query.by is not None else {}
+        return replace(query, method=method, by=by, every=None if method == "runRealtimeReport" else query.every)
 
     def check(self, query: Query) -> None:
         super().check(query)
         if query.method not in _METHODS:
             raise ConfigurationError(f"method={query.method!r}: ga4 has {' and '.join(_METHODS)}")
-        if (query.method == "runRealtimeReport") != (query.every is None):
-            raise ConfigurationError("runRealtimeReport goes with every=None, and runReport with a grid")
+        if query.method == "runReport" and query.every is None:
+            raise ConfigurationError('every=None is a reading of now, which ga4 has in "runRealtimeReport"')
         if not query.metrics:
             raise ConfigurationError('reports of ga4 need metrics, such as metrics={"activeUsers": "users"}')
         if not self._number.isdigit():

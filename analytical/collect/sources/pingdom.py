@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ import msgspec
 from ...errors import ConfigurationError, SourceError
 from ...http import Request, Response
 from ..period import Period
-from ..protocol import Page, Query, Row, Source, json_of
+from ..protocol import Page, Query, Refusal, Row, Source, json_of
 
 __all__ = ["Pingdom"]
 
@@ -75,6 +76,13 @@ class Pingdom(Source):
         ]
         return Page(rows=kept, warnings=warnings)
 
+    def refusal(self, response: Response, now: float) -> Refusal | None:
+        if response.status == 429 and "retry-after" not in response.headers:
+            waits = [int(wait) for _, left, wait in _limits(response) if left == "0"]
+            if waits:
+                return Refusal(reason="answered 429: no requests are left", retry=True, reset=now + max(waits))
+        return super().refusal(response, now)
+
     def message(self, response: Response) -> str:
         try:
             data = msgspec.json.decode(response.body[:65_536])
@@ -103,10 +111,14 @@ class Pingdom(Source):
         )
 
 
-def _quota(response: Response) -> tuple[str, ...]:
-    left = []
-    for header, text in (("req-limit-short", "short-term"), ("req-limit-long", "long-term")):
+def _limits(response: Response) -> Iterator[tuple[str, str, str]]:
+    """Give each limit of the account: its name, how many requests are left, and in how many seconds it is reset."""
+    for header, name in (("req-limit-short", "short-term"), ("req-limit-long", "long-term")):
         found = re.search(r"Remaining:\s*(\d+).*?reset:\s*(\d+)", response.headers.get(header, ""))
         if found:
-            left.append(f"{found[1]} {text} requests, reset in {found[2]} s")
+            yield name, found[1], found[2]
+
+
+def _quota(response: Response) -> tuple[str, ...]:
+    left = [f"{count} {name} requests, reset in {wait} s" for name, count, wait in _limits(response)]
     return (f"quota: {'; '.join(left)}",) if left else ()

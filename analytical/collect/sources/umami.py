@@ -42,6 +42,9 @@ class Umami(Source):
     password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
 
+    def completed(self, query: Query) -> Query:
+        return replace(query, every=None) if query.method == "active" else query
+
     def check(self, query: Query) -> None:
         super().check(query)
         if query.method not in _METHODS:
@@ -49,8 +52,8 @@ class Umami(Source):
                 f"method={query.method!r}: unknown.{did_you_mean(query.method, _METHODS)} "
                 f"umami has {', '.join(_METHODS)}"
             )
-        if (query.method == "active") != (query.every is None):
-            raise ConfigurationError('"active" goes with every=None, everything else with a grid')
+        if query.method != "active" and query.every is None:
+            raise ConfigurationError('every=None is a reading of now, which umami has in "active"')
         if query.method == "metrics" and "type" not in query.native:
             raise ConfigurationError('umami\'s "metrics" needs type="url", "referrer", "browser", "country" …')
         if not self.api_key:
