@@ -18,7 +18,7 @@ from .models import Provider
 from .registry import PROVIDERS
 from .route import Route
 
-__all__ = ["VARIABLE", "configure", "from_url", "get", "names", "reset", "route", "settings"]
+__all__ = ["VARIABLE", "apart", "configure", "from_url", "get", "names", "prefer", "reset", "route", "settings"]
 
 #: The environment variable that configures the provider named ``default``.
 VARIABLE = "ANALYTICAL_URL"
@@ -26,6 +26,7 @@ VARIABLE = "ANALYTICAL_URL"
 _lock = threading.Lock()
 _settings: dict[str, dict[str, Any]] = {}
 _made: dict[str, Provider] = {}
+_preferred: dict[str, dict[str, Any]] = {}
 
 
 def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
@@ -84,7 +85,7 @@ def get(name: str = "default", **unless: Any) -> Provider:
     Args:
         name: as it was configured.
         unless: keywords of :class:`~analytical.Provider` for what the configuration leaves open; they count on first
-            use. A web integration chooses ``delivery="background", privacy="strict"`` this way.
+            use.
 
     Raises:
         UnknownName: a ``ValueError``: the name was never configured; names the nearest, and what to type.
@@ -93,10 +94,25 @@ def get(name: str = "default", **unless: Any) -> Provider:
         if name in _made:
             return _made[name]
         given = _named(name)
+        unless = {**_preferred.get(name, {}), **unless}
         if given.get("asynchronously"):
             unless.pop("delivery", None)
         _made[name] = provider = _make(given, to=name, **unless)
         return provider
+
+
+def prefer(name: str, **unless: Any) -> None:
+    """Say what :func:`get` chooses for a name where the configuration leaves it open, whoever asks first.
+
+    A web integration chooses ``delivery="background", privacy="strict"`` this way, so that an event sent from a view
+    before the first page view is not sent otherwise.
+
+    Args:
+        name: as it is, or will be, configured.
+        unless: keywords of :class:`~analytical.Provider`.
+    """
+    with _lock:
+        _preferred[name] = unless
 
 
 def settings(name: str = "default") -> dict[str, Any]:
@@ -112,22 +128,24 @@ def settings(name: str = "default") -> dict[str, Any]:
 def route(name: str) -> Route:
     """Return the route to a configured provider, for a worker that delivers what others have queued for it.
 
-    The provider behind it is made anew, without the delivery and the spool that were configured.
+    Raises:
+        UnknownName: as :func:`get`.
+    """
+    return apart(name).route
+
+
+def apart(name: str) -> Provider:
+    """Return a configured provider made anew, without the delivery and the spool that were configured.
+
+    Its ``route`` is what a worker attaches to a driver of its own.
 
     Raises:
         UnknownName: as :func:`get`.
     """
-    caught: list[Route] = []
-
-    class Catch(InlineDelivery):
-        def attach(self, route: Route) -> None:
-            caught.append(route)
-
-    given = {**settings(name), "delivery": Catch()}
+    given = {**settings(name), "delivery": InlineDelivery()}
     for option in ("spool", "asynchronously"):
         given.pop(option, None)
-    _make(given, to=name)
-    return caught[0]
+    return _make(given, to=name)
 
 
 def _named(name: str) -> dict[str, Any]:
@@ -159,6 +177,7 @@ def reset() -> None:
     with _lock:
         _settings.clear()
         _made.clear()
+        _preferred.clear()
 
 
 def from_url(url: str, **changes: Any) -> Provider:

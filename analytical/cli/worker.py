@@ -11,13 +11,20 @@ from dataclasses import replace
 
 import click
 
+from ..delivery.thread import ThreadDelivery
+from ..delivery.worker import Worker
 from ..observe import Ledger
+from ..route import Route
 from ._spool import chosen, opened, shown
 
 __all__ = ["command"]
 
 #: Seconds between two plain lines, where there is no terminal.
 _PACE = 10.0
+#: Seconds between two looks for hits under other names.
+_LOOK = 5.0
+
+log = logging.getLogger("analytical.worker")
 
 
 @click.command("worker")
@@ -27,6 +34,11 @@ _PACE = 10.0
 @click.option("--timeout", type=float, metavar="SECONDS", help="With --once, end after this time all the same.")
 @click.option("--drain", type=float, default=5.0, show_default=True, help="Seconds to deliver on after SIGTERM.")
 @click.option("--connections", type=click.IntRange(1, 512), default=32, show_default=True, help="Requests at once.")
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    help="Serve Prometheus metrics at /metrics; on 127.0.0.1 unless a host is given.",
+)
 @click.option("--quiet", is_flag=True, help="Only warnings.")
 def command(
     spool: str | None,
@@ -35,21 +47,23 @@ def command(
     timeout: float | None,
     drain: float,
     connections: int,
+    metrics: str | None,
     quiet: bool,
 ) -> None:
     """Deliver what waits in a shared spool, until SIGTERM or Ctrl-C.
 
     The hits name their destinations; addresses and secrets are in this process's own configuration: --config, or
-    ANALYTICAL_URL for the one named "default".
+    ANALYTICAL_URL for the one named "default". Hits of a provider that has no name, only a kind and an id, go to the
+    one that is configured with the same.
 
     \b
-    Exit status: 0 stopped in order, or nothing left; 1 with --once, something is left; 2 wrong usage.
+    Exit status: 0 stopped in order, or nothing left; 1 with --once, something is left or the spool cannot be reached;
+    2 wrong usage.
     """
     from .. import config as configuration
-    from ..delivery.thread import ThreadDelivery
-    from ..delivery.worker import Worker
 
     where = chosen(spool, config)
+    box = opened(where)
     names = configuration.names()
     if not names:
         raise click.UsageError(
@@ -57,33 +71,108 @@ def command(
             "[providers.NAME] for each name that the hits carry, or set ANALYTICAL_URL"
         )
     _log(quiet)
-    driver = ThreadDelivery(opened(where), connections=connections)
-    ledgers: dict[str, Ledger] = {}
-    for name in names:
-        route = configuration.route(name)
-        ledgers[route.to] = ledger = Ledger()
-        driver.attach(replace(route, observer=ledger))
+    driver = ThreadDelivery(box, connections=connections)
+    providers = [configuration.apart(name) for name in names]
+    served = _Served(driver, {f"{one.backend.name}:{one.backend.label}": one.route for one in providers})
+    if metrics is not None:
+        _serve(metrics, served)
+    served.adopt()
     if not quiet:
-        click.echo(f"emptying {shown(where)} for {', '.join(sorted(ledgers))}")
-    strangers = _strangers(driver, ledgers)
-    if strangers:
-        logging.getLogger("analytical.worker").warning(
-            "hits wait for %s, which the configuration does not name; they are left alone", ", ".join(strangers)
-        )
+        click.echo(f"emptying {shown(where)} for {', '.join(sorted(served.ledgers))}")
     worker = Worker(driver, drain=drain)
-    with worker.signals(), _display(driver, ledgers, quiet=quiet) as tick:
+    with worker.signals(), _display(driver, served.ledgers, quiet=quiet) as line:
+
+        def tick() -> None:
+            served.adopt()
+            line()
+
         empty = worker.run(once=once, timeout=timeout, tick=tick)
+    for provider in providers:
+        provider.close()
+    if once and getattr(driver.spool, "away", False):
+        click.echo(f"{shown(where)} cannot be reached", err=True)
+        sys.exit(1)
     if once and not empty:
         click.echo("not everything could be delivered; it waits on", err=True)
         sys.exit(1)
 
 
-def _strangers(driver: object, ledgers: Mapping[str, Ledger]) -> list[str]:
-    spool = getattr(driver, "spool", None)
-    status = getattr(spool, "status", None)
-    if status is None:
-        return []
-    return [row["to"] for row in status() if row["to"] not in ledgers and row["pending"]]
+class _Served:
+    """The destinations that this worker delivers to.
+
+    Args:
+        driver: of the spool.
+        routes: the configured ones, by what hits call them that were made without a name.
+    """
+
+    def __init__(self, driver: ThreadDelivery, routes: Mapping[str, Route]) -> None:
+        self.driver = driver
+        self.ledgers: dict[str, Ledger] = {}
+        self._routes = routes
+        self._looked = -1e9
+        self._said: set[str] = set()
+        for route in routes.values():
+            self._attach(route)
+
+    def _attach(self, route: Route) -> None:
+        ledger = Ledger()
+        self.driver.attach(replace(route, observer=ledger))
+        self.ledgers[route.to] = ledger
+
+    def adopt(self) -> None:
+        """Look whether hits wait under another name: deliver those that are known by kind and id, say the others."""
+        now = time.monotonic()
+        status = getattr(self.driver.spool, "status", None)
+        if status is None or now - self._looked < _LOOK:
+            return
+        self._looked = now
+        try:
+            rows = status()
+        except Exception as error:  # noqa: BLE001 - whatever a spool's server does; the driver's threads try on
+            log.debug("the spool cannot be looked at: %s", type(error).__name__)
+            return
+        for row in rows:
+            to = row["to"]
+            if to in self.ledgers or not row["pending"]:
+                continue
+            if to in self._routes:
+                self._attach(replace(self._routes[to], to=to))
+            elif to not in self._said:
+                self._said.add(to)
+                log.warning("hits wait for %s, which the configuration does not name; they are left alone", to)
+
+    def measured(self) -> Iterator[_Measured]:
+        """Return what the metrics show."""
+        for to, ledger in list(self.ledgers.items()):
+            yield _Measured(to, ledger, self.driver)
+
+
+class _Measured:
+    """What the metrics show of one destination."""
+
+    def __init__(self, to: str, ledger: Ledger, driver: ThreadDelivery) -> None:
+        self.to = to
+        self.ledger = ledger
+        self._driver = driver
+
+    def stats(self) -> dict[str, int]:
+        return {"pending": self._driver.spool.waiting(self.to)}
+
+
+def _serve(where: str, served: _Served) -> None:
+    from ..metrics import prometheus
+
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise click.UsageError(f"--metrics {where}: expected PORT or HOST:PORT, such as 9109 or 0.0.0.0:9109")
+    prometheus(served.measured)
+    from prometheus_client import start_http_server
+
+    try:
+        start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1")
+    except OSError as error:
+        raise click.ClickException(f"--metrics {where}: {error.strerror or type(error).__name__}") from None
+    click.echo(f"metrics at http://{host or '127.0.0.1'}:{port}/metrics")
 
 
 def _log(quiet: bool) -> None:

@@ -173,6 +173,8 @@ class KafkaSpool:
         self._producer: Any = None
         self._pace = 0.05
         self._closed = False
+        #: Whether Kafka did not answer when it was last asked.
+        self.away = False
         self._failed = -1e9
         self._said: dict[str, float] = {}
 
@@ -312,6 +314,7 @@ class KafkaSpool:
             if not self._away():
                 try:
                     destination.known = self._left(destination)
+                    self.away = False
                 except KafkaException as error:
                     self._unreachable(error)
             return destination.known, here
@@ -673,6 +676,7 @@ class KafkaSpool:
         return self._monotonic() - self._failed < _AWAY
 
     def _unreachable(self, error: Any) -> None:
+        self.away = True
         self._failed = self._monotonic()
         code = error.args[0] if isinstance(error, KafkaException) and error.args else error
         name = code.name() if isinstance(code, KafkaError) else type(error).__name__

@@ -237,6 +237,8 @@ class RedisSpool:
         self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:8]}"
         self._pace = 0.05
         self._closed = False
+        #: Whether Redis did not answer when it was last asked.
+        self.away = False
         self._swept = self._monotonic()
         self._said: dict[str, float] = {}
 
@@ -699,6 +701,7 @@ class RedisSpool:
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(destination.ledger).xlen(destination.stream)
             ledger, pending = pipe.execute()
+        self.away = False
         destination.known = ({state.decode(): int(count) for state, count in ledger.items()}, int(pending))
         return destination.known
 
@@ -713,6 +716,7 @@ class RedisSpool:
             return counts, pending + (self._shipping.waiting(to) if self._shipping is not None else 0)
 
     def _unreachable(self, error: Exception) -> None:
+        self.away = True
         # Its text may show an address with a password in it; its kind says enough.
         self._complain(f"Redis cannot be used: {type(error).__name__}")
 

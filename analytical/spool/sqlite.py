@@ -202,6 +202,7 @@ class SqliteSpool:
             self._destinations[to] = destination
             self._begin_counting(to, destination)
         destination.queue.lane = lane
+        self._closed = False
         if lost is not None:
             destination.lost = lost
 
@@ -228,14 +229,16 @@ class SqliteSpool:
 
     def put(self, to: str, hit: Hit) -> bool:
         destination = self._destinations[to]
+        if self._closed:
+            self._closed = False
         if not self._full and self._journal.append(destination.prefix + self._encode(hit) + b"}"):
             return True
         destination.refused += 1
         return False
 
     def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
-        if self._forking:
-            return []
+        if self._forking or self._closed:
+            return []  # after close(), a thread that comes late must not begin anew
         with self._lock:
             for name in [to] if to is not None else list(self._destinations):
                 destination = self._destinations[name]
@@ -288,8 +291,9 @@ class SqliteSpool:
         if mono - destination.tried < _SECOND:
             return False
         with self._lock:
+            if self._closed:
+                return False
             destination.tried = mono
-            self._closed = False
             self._begin_counting(to, destination)
             if destination.lock is None:
                 destination.lock = self._try_lock(f"upload-{blake2b(to.encode(), digest_size=8).hexdigest()}.lock")
