@@ -331,11 +331,15 @@ class Backend:
         """Return the base address or whole URL that :meth:`address` builds on."""
         return self.endpoint or self.host or ""
 
+    def keeps(self, name: str) -> bool:
+        """Tell whether the platform keeps an event's name for itself."""
+        return False
+
     def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
         """Raise for what the platform could never take.
 
         Raises:
-            InvalidHit: names what is missing, or the kinds there are.
+            InvalidHit: names what is missing, the kinds there are, or the event's name that is the platform's own.
         """
         if kind not in self.kinds:
             raise InvalidHit(
@@ -345,6 +349,9 @@ class Backend:
         lacking = self.missing(kind, draft)
         if lacking:
             raise InvalidHit(f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind} on {self.name} needs {lacking}")
+        called = draft.get("name")
+        if kind == "event" and isinstance(called, str) and self.keeps(called):
+            raise InvalidHit(f"{self.name} keeps the event name {called!r} for itself; choose another")
 
     def but(self, **changes: Any) -> Self:
         """Return the same configuration with changes."""

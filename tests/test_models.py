@@ -457,6 +457,9 @@ def test_robots_are_dropped_tagged_or_sent_elsewhere() -> None:
     assert dropping.pageview(url="https://example.com/", user_agent=GPTBOT) is False
     assert dropping.pageview(url="https://example.com/", user_agent=FIREFOX) is True
     assert dropping.stats()["withheld"] == 1
+    told = dropping.explain(url="https://example.com/", user_agent=GPTBOT)
+    assert (list(told), told.withheld) == ([], "withheld:bot")
+    assert dropping.stats()["withheld"] == 1
 
     for name, endpoint in (("matomo", "https://m.example"), ("goatcounter", "https://g.example")):
         transport = FakeTransport()
@@ -473,6 +476,8 @@ def test_robots_are_dropped_tagged_or_sent_elsewhere() -> None:
         routing = plausible(bots=analytical.Bots(action="route", to="robots"))
         routing.pageview({"props": {"plan": "pro"}}, url="https://example.com/", user_agent=GPTBOT)
         routing.pageview(url="https://example.com/", user_agent=FIREFOX)
+        assert routing.explain(url="https://example.com/", user_agent=GPTBOT)[0].url == "stdout:"
+        assert b"bot" in tagging.explain(url="https://example.com/", user_agent=GPTBOT)[0].body
     assert [to for to, _ in recorder.entries] == ["robots", routing.to]
 
 

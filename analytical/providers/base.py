@@ -130,8 +130,8 @@ class Shell(Vocabulary):
         self._shortens = bool(
             backend.longest_property or backend.most_properties or type(backend).shortens is not Backend.shortens
         )
-        # Where a backend says itself what is missing or refused, it is asked for every hit; else its table is read
-        # here, quickly.
+        self._keeps = type(backend).keeps is not Backend.keeps
+        # Where a backend says itself what is missing, it is asked for every hit; else its table is read here, quickly.
         plain = type(backend).missing is Backend.missing and type(backend).refuse is Backend.refuse
         self._required = {kind: backend.required.get(kind, ()) for kind in backend.kinds} if plain else {}
         self._bots = bots
@@ -237,6 +237,17 @@ class Shell(Vocabulary):
         notes: list[Note] = []
         facts = current.get()
         draft = self._draft(hit_type, params, fields, facts, notes)
+        if self._bots is not None:
+            decision = self._bots(draft.get("user_agent"), facts.hints if facts is not None else None)
+            if decision.action == "drop":
+                return Explanation([], [], "withheld:bot")
+            if decision.action == "tag":
+                draft["bot"] = decision.agent.kind
+            elif decision.action == "route" and decision.to is not None:
+                return self._elsewhere(decision.to)._explained(_moved(draft), facts, [])
+        return self._explained(draft, facts, notes)
+
+    def _explained(self, draft: dict[str, Any], facts: RequestFacts | None, notes: list[Note]) -> Explanation:
         receipts = self.policy.receipts(dict(draft), self.backend.fields)
         hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
         if hit is None:
@@ -332,8 +343,7 @@ class Shell(Vocabulary):
 
     def forward(self, draft: dict[str, Any], on_success: OnSuccess | None, on_failure: OnFailure | None) -> bool:
         """Send here what was meant for another destination; its platform's own keys do not come along."""
-        moved = {name: value for name, value in draft.items() if name != "native"}
-        return self._sealed({**moved, "id": new_id()}, current.get(), [], on_success, on_failure)
+        return self._sealed(_moved(draft), current.get(), [], on_success, on_failure)
 
     def _elsewhere(self, to: str) -> Shell:
         raise InvalidHit(f"{self.to} knows no destination named {to!r}")
@@ -426,6 +436,8 @@ class Shell(Vocabulary):
             if not draft.get(name):
                 self.backend.refuse(kind, draft)
                 break
+        if self._keeps and kind == "event" and self.backend.keeps(str(draft.get("name", ""))):
+            self.backend.refuse(kind, draft)
         if not draft["id"]:
             draft["id"] = new_id()
         return draft
@@ -502,6 +514,10 @@ class Shell(Vocabulary):
         except StopIteration as finished:
             verdicts: list[Verdict] = finished.value
             return verdicts
+
+
+def _moved(draft: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{name: value for name, value in draft.items() if name != "native"}, "id": new_id()}
 
 
 def _noter(notes: list[Note], name: str) -> Callable[[str], None]:

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from ..backend import (
     ConfigurationError,
     Decoded,
-    InvalidHit,
     Parcel,
     Regional,
     compact,
@@ -233,11 +232,8 @@ class Ga4(Regional):
             if isinstance(message, dict)
         ]
 
-    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
-        super().refuse(kind, draft)
-        called = draft.get("name")
-        if kind == "event" and isinstance(called, str) and self._reserved(_named(called)):
-            raise InvalidHit(f"{self.name} keeps the event name {_named(called)!r} for itself; choose another")
+    def keeps(self, name: str) -> bool:
+        return self._reserved(_named(name))
 
     def shortens(self, hit: Hit) -> bool:
         longest = self.longest_value

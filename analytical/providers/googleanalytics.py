@@ -402,9 +402,8 @@ class GoogleAnalytics4(Ga4):
         known.update((_V1_COMMON[key], value) for key, value in native.items() if key in _V1_COMMON)
         return known, rest
 
-    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
-        # v1 knew no reserved names: an action such as "error" is renamed by encode, and never refused.
-        Backend.refuse(self, kind, draft)
+    def keeps(self, name: str) -> bool:
+        return False  # v1 knew no reserved names: an action such as "error" is renamed by encode
 
     def missing(self, kind: str, draft: Mapping[str, Any]) -> str | None:
         native = draft.get("native") or {}

@@ -52,6 +52,10 @@ REQUIRED: Mapping[str, str] = MappingProxyType(
     {"search": "search", "download": "download", "link": "link", "content": "c_n", "goal": "idgoal", "order": "ec_id"}
 )
 
+#: Characters of a custom dimension that are kept (measured on 5.2).
+LONGEST_DIMENSION = 250
+
+_DIMENSION = re.compile(r"dimension\d{1,3}\Z", re.ASCII)
 _CID = re.compile(r"[0-9a-fA-F]{16}\Z", re.ASCII)
 
 
@@ -134,6 +138,12 @@ class Matomo(Backend):
         needed = REQUIRED.get(kind)
         return repr(needed) if needed and native.get(needed) in (None, "") else None
 
+    def shortens(self, hit: Hit) -> bool:
+        return any(
+            isinstance(value, str) and len(value) > LONGEST_DIMENSION and _DIMENSION.match(key)
+            for key, value in (hit.native or {}).items()
+        )
+
     def lane(self, hit: Hit) -> str | None:
         """Return the visitor: Matomo splits the visit of one whose hits come in two requests at once."""
         if hit.user_id:
@@ -187,6 +197,9 @@ class Matomo(Backend):
             return [retry(reason=f"http {response.status}", attempts=limit)] * len(hits)
         tracked, invalid = answer.get("tracked"), answer.get("invalid")
         named = answer.get("invalid_indices")
+        if tracked == invalid == 0:
+            # Tracking is switched off, or every row was locked: nothing was stored, so nothing can be counted twice.
+            return [retry(reason="nothing was tracked", attempts=3)] * len(hits)
         if not isinstance(tracked, int) or not isinstance(invalid, int) or tracked + invalid != len(hits):
             return [UNCONFIRMED._replace(reason="tracked and invalid do not add up")] * len(hits)
         if invalid == 0:
@@ -225,6 +238,9 @@ class Matomo(Backend):
             if isinstance(native.get(key), str):
                 native[key] = _fitting(native[key], limit)
         native.pop("token_auth", None)
+        for key in hit.native or ():
+            if _DIMENSION.match(key) and isinstance(native.get(key), str):
+                native[key] = native[key][:LONGEST_DIMENSION]
         if hit.bot:
             # bots=1: the server records what its own detector takes for a robot. recMode=1: newer servers (UNVERIFIED)
             # file it under robots rather than visits.

@@ -5,7 +5,7 @@ https://openpanel.dev/docs/api/track
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -16,7 +16,6 @@ from ..backend import (
     Backend,
     ConfigurationError,
     Decoded,
-    InvalidHit,
     Parcel,
     compact,
     folded,
@@ -88,10 +87,8 @@ class OpenPanel(Backend):
         if not self.client_secret and self.endpoint is None:
             raise ConfigurationError("openpanel needs client_secret=; made together with the client's id")
 
-    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
-        super().refuse(kind, draft)
-        if kind == "event" and draft.get("name") in RESERVED:
-            raise InvalidHit(f"openpanel keeps the event name {draft['name']!r} for itself; choose another")
+    def keeps(self, name: str) -> bool:
+        return name in RESERVED
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
         return [Parcel(self._request(hit, now), (position,)) for position, hit in enumerate(hits)]

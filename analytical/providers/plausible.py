@@ -15,7 +15,6 @@ from ..backend import (
     Backend,
     ConfigurationError,
     Decoded,
-    InvalidHit,
     Parcel,
     compact,
     cut,
@@ -38,7 +37,7 @@ __all__ = ["Plausible"]
 #: Properties of an event, and bytes of one's name and value; more than these are dropped or refused.
 MOST_PROPS, LONGEST_KEY, LONGEST_PROP = 30, 300, 2000
 _FOLDED = ("category", "label")
-_ENGAGEMENT = "engagement"
+_KEPT = ("pageview", "engagement")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +86,8 @@ class Plausible(Backend):
         if not self.id.strip():
             raise ConfigurationError("plausible needs the site's domain as its id, such as 'example.com'")
 
-    def refuse(self, kind: str, draft: Mapping[str, Any]) -> None:
-        super().refuse(kind, draft)
-        if kind == "event" and draft.get("name") in ("pageview", _ENGAGEMENT):
-            raise InvalidHit(f"plausible keeps the event name {draft['name']!r} for itself; choose another")
+    def keeps(self, name: str) -> bool:
+        return name in _KEPT
 
     def shortens(self, hit: Hit) -> bool:
         return super().shortens(hit) or any(

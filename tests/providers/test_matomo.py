@@ -91,8 +91,8 @@ def test_a_recorded_bulk_is_never_called_delivered_beyond_what_was_stored(entry:
         ("bulk_all_invalid_super_token", ["rejected"] * 2),
         ("bulk_string_without_question_mark", ["unconfirmed"] * 2),
         ("bulk_string_no_query_then_bad_site_super_token", ["unconfirmed"] * 3),
-        ("lock_timeout_bulk_2_items", ["unconfirmed"] * 2),
-        ("record_statistics_0_bulk", ["unconfirmed"] * 2),
+        ("lock_timeout_bulk_2_items", ["retry"] * 2),
+        ("record_statistics_0_bulk", ["retry"] * 2),
         ("db_unreachable_bulk", ["retry"] * 2),
         ("sql_error_mid_batch", ["retry"] * 3),
         ("lockout_bulk_super_token", ["retry"] * 2),
@@ -133,6 +133,15 @@ def test_a_recorded_single_answer_is_final_only_where_it_is_good(entry: dict[str
         assert (verdict.state, verdict.attempts) == ("retry", 3)
     else:
         assert verdict.state == "retry"
+
+
+def test_a_custom_dimension_is_cut_where_the_server_would_and_that_is_counted() -> None:
+    long = hit(native={"dimension1": "é" * 300, "dimension999": "short"})
+    (parcel,) = matomo().encode([long], now=NOW)
+    sent = dict(parse_qsl(parcel.request.body.decode()))
+    assert (sent["dimension1"], sent["dimension999"]) == ("é" * 250, "short")
+    assert matomo().shortens(long)
+    assert not matomo().shortens(hit(native={"dimension999": "short", "other": "x" * 300}))
 
 
 def test_the_database_being_down_does_not_reject_a_hit() -> None:
