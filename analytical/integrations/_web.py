@@ -78,6 +78,10 @@ class Site:
     def __init__(self, provider: Sends | str | Mapping[str, Any] | None, pageviews: Pageviews | None) -> None:
         if provider is None and pageviews:
             raise ConfigurationError("pageviews needs a provider: an object, a configured name, or its arguments")
+        if isinstance(provider, str):
+            from ..config import prefer
+
+            prefer(provider, **_WEB)
         self._given = provider
         self._made: Sends | None = None
         self.pageviews: Pageviews = (provider is not None) if pageviews is None else pageviews
@@ -88,7 +92,7 @@ class Site:
             if isinstance(self._given, str):
                 from ..config import get
 
-                self._made = get(self._given, **_WEB)
+                self._made = get(self._given)
             elif isinstance(self._given, Mapping):
                 from ..models import Provider
 

@@ -64,19 +64,24 @@ class Middleware:
         route = self.route(scope)
         if route is not None:
             facts = dataclasses.replace(facts, route=route)
-        seen: dict[str, Any] = {"status": 0, "headers": ()}
+        seen: dict[str, Any] = {"status": 0, "headers": (), "gone": False}
 
         async def watching(message: _Message) -> None:
             if message["type"] == "http.response.start":
                 seen.update(status=message["status"], headers=message.get("headers", ()))
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False) and not seen["gone"]:
+                # Now, not when the application returns: it may go on with background tasks, or fail in one.
+                seen["gone"] = True
+                await self._finish(scope, facts, seen)
 
         token = current.set(facts)
         try:
             await self.app(scope, receive, watching)
         finally:
             current.reset(token)
-        if scope["type"] == "http" and seen["status"]:
+        if scope["type"] == "http" and seen["status"] and not seen["gone"]:
+            # Sent by an extension of the server's, such as http.response.pathsend.
             await self._finish(scope, facts, seen)
 
     async def _finish(self, scope: _Scope, facts: RequestFacts, seen: Mapping[str, Any]) -> None:

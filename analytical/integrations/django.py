@@ -99,11 +99,15 @@ class Middleware:
         )
         facts = request._analytical_facts
         close = response.close
+        gone = False
 
         def finish() -> None:
-            # Django's servers close a response when its last byte has gone.
+            # Django's servers close a response when its last byte has gone; others may close it once more.
+            nonlocal gone
+            first, gone = not gone, True
             close()
-            self.site.finish(facts, seen, request.META.get(KEY))
+            if first:
+                self.site.finish(facts, seen, request.META.get(KEY))
 
         response.close = finish
         return response

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ..context import Proxies, current, from_wsgi
+from ..context import Proxies, RequestFacts, current, from_wsgi
 from ..errors import MissingExtra
 from ._web import KEY, Pageviews, Response, Sends, Site, template
 
@@ -56,14 +56,16 @@ class Analytical:
         app.teardown_request(self._end)
 
     def _begin(self) -> None:
+        current.set(self._facts())
+
+    def _facts(self) -> RequestFacts:
         facts = from_wsgi(flask.request.environ, proxies=self._proxies)
         rule = flask.request.url_rule
-        if rule is not None:
-            facts = dataclasses.replace(facts, route=template(rule.rule))
-        current.set(facts)
+        return facts if rule is None else dataclasses.replace(facts, route=template(rule.rule))
 
     def _watch(self, response: flask.Response) -> flask.Response:
-        facts, environ = current.get(), flask.request.environ
+        # Another extension's before_request may have answered, so that ours never ran.
+        facts, environ = current.get() or self._facts(), flask.request.environ
         seen = Response(
             method=flask.request.method,
             path=flask.request.path,
@@ -71,7 +73,14 @@ class Analytical:
             content_type=response.content_type or "",
             headers={name.lower(): value for name, value in flask.request.headers.items()},
         )
-        response.call_on_close(lambda: self.site.finish(facts, seen, environ.get(KEY)))
+        waiting = [facts]
+
+        def finish() -> None:
+            # Whoever closes a response twice has not shown the page twice.
+            while waiting:
+                self.site.finish(waiting.pop(), seen, environ.get(KEY))
+
+        response.call_on_close(finish)
         return response
 
     def _end(self, error: BaseException | None) -> None:

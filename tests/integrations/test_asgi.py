@@ -105,6 +105,100 @@ def test_an_application_that_raises_leaves_no_context_and_no_page_view(inspector
     assert inspector.hits() == []
 
 
+def test_a_page_view_waits_for_no_background_task_and_survives_one_that_fails(inspector: Inspector, site: Any) -> None:
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.responses import HTMLResponse, StreamingResponse
+    from starlette.routing import Route
+
+    async def slow() -> None:
+        # Ends only when the page view has arrived, which therefore cannot have waited for it.
+        await asyncio.to_thread(inspector.wait, 1, 20)
+        raise RuntimeError("the task's own")
+
+    async def page(request: Any) -> Any:
+        return HTMLResponse("<h1>Hello</h1>", background=BackgroundTask(slow))
+
+    async def stream(request: Any) -> Any:
+        async def pieces() -> Any:
+            for piece in ("a", "b"):
+                yield piece
+                assert not any(hit["url"].endswith("/stream") for hit in inspector.hits())
+
+        return StreamingResponse(pieces(), media_type="text/html")
+
+    application = Starlette(routes=[Route("/", page), Route("/stream", stream)])
+    application.add_middleware(starlette.Middleware, provider=site)
+    with serve_asgi(application) as url:
+        assert get(f"{url}/")[0] == 200
+        assert [hit["url"] for hit in inspector.wait(1)] == [f"{url}/"]
+        assert get(f"{url}/stream") == (200, b"ab")
+        assert [hit["url"] for hit in inspector.wait(2)] == [f"{url}/", f"{url}/stream"]
+    assert site.stats()["accepted"] == 2
+
+
+def test_what_a_servers_extension_sends_is_a_page_view_when_the_application_returns(
+    inspector: Inspector, site: Any
+) -> None:
+    async def file(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", b"text/html")]})
+        await send({"type": "http.response.pathsend", "path": "/srv/page.html"})
+
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"example.com")]}
+    asyncio.run(asgi.Middleware(file, site)(scope, None, send))  # type: ignore[arg-type]
+    assert sent == ["http.response.start", "http.response.pathsend"]
+    assert inspector.wait(1)[0]["url"] == "http://example.com/"
+
+
+def test_a_websocket_fills_the_context_and_is_no_page_view(inspector: Inspector, site: Any) -> None:
+    known: list[Any] = []
+
+    async def chat(scope: Any, receive: Any, send: Any) -> None:
+        known.append(current.get())
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "websocket", "scheme": "wss", "path": "/chat", "query_string": b"", "client": ("192.0.2.1", 5),
+        "headers": [(b"host", b"example.com"), (b"user-agent", b"browser")],
+    }  # fmt: skip
+    asyncio.run(asgi.Middleware(chat, site)(scope, None, send))  # type: ignore[arg-type]
+    assert (known[0].url, known[0].client_ip) == ("https://example.com/chat", "192.0.2.1")
+    assert current.get() is None
+    assert site.flush(5)
+    assert site.stats()["accepted"] == 0
+
+
+def test_many_requests_at_once_keep_their_own_facts(inspector: Inspector, site: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        for _ in range(5):
+            facts = current.get()
+            await send({"type": "http.response.body", "body": f"{facts.url if facts else None}\n".encode(),
+                        "more_body": True})  # fmt: skip
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+
+    with serve_asgi(asgi.Middleware(echo, site)) as url, ThreadPoolExecutor(12) as pool:
+        wanted = [f"{url}/pages/{n}" for n in range(60)]
+        for address, (status, body) in zip(wanted, pool.map(get, wanted), strict=True):
+            assert (status, set(body.decode().split())) == (200, {address})
+        assert sorted(hit["url"] for hit in inspector.wait(60, 20)) == sorted(wanted)
+
+
 @pytest.mark.parametrize("framework", ["starlette", "fastapi"])
 def test_frameworks_know_their_templates(framework: str, inspector: Inspector) -> None:
     from starlette.responses import HTMLResponse

@@ -77,3 +77,25 @@ def test_a_factory_registers_later() -> None:
     app = flask.Flask("later")
     site.init_app(app)
     assert app.extensions["analytical"] is site
+
+
+def test_an_answer_given_before_the_view_knows_its_request(inspector: Inspector) -> None:
+    app = flask.Flask("shop")
+    app.before_request(lambda: "<h1>Closed for today</h1>")
+    site = Analytical(app, {"provider": "matomo", "id": 1, "endpoint": inspector.url})
+    with serve_wsgi(app) as url:
+        assert get(f"{url}/anything")[0] == 200
+        (hit,) = inspector.wait(1)
+    assert hit["fields"]["referrer"] == "https://search.example/"
+    site.site.provider().close()  # type: ignore[union-attr]
+
+
+def test_a_response_that_is_closed_twice_is_one_page_view(inspector: Inspector) -> None:
+    app, site = make(inspector)
+    answer = app.test_client().get("/users/7", headers=BROWSER)
+    answer.close()
+    answer.close()
+    provider: Any = site.site.provider()
+    assert provider.flush(10)
+    assert provider.stats()["accepted"] == 1
+    provider.close()

@@ -126,6 +126,23 @@ def test_by_name_what_the_configuration_says_wins(inspector: Inspector) -> None:
     provider.close()
 
 
+def test_an_event_before_the_first_page_view_is_sent_as_the_middleware_chooses(inspector: Inspector) -> None:
+    analytical.configure({"web": {"provider": "matomo", "id": 1, "endpoint": inspector.url}})
+
+    def signup(environ: Any, start_response: Any) -> list[bytes]:
+        analytical.get("web").event("signup")
+        start_response("303 See Other", [("Location", "/welcome")])
+        return [b""]
+
+    with serve_wsgi(Middleware(signup, "web")) as url:
+        get(f"{url}/signup?email=a%40b.example", "POST")
+        inspector.wait(1)
+    provider: Any = analytical.get("web")
+    assert provider.policy.name == "strict"
+    assert provider._background
+    provider.close()
+
+
 def test_visitors_who_asked_not_to_be_counted_are_not(inspector: Inspector) -> None:
     with (
         analytical.Provider("matomo", 1, endpoint=inspector.url, privacy="strict") as provider,
