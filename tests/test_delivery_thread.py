@@ -582,6 +582,15 @@ def test_a_driver_that_was_closed_begins_again_with_the_next_hit(drivers: Any) -
     assert len(platform.hits) == 2
 
 
+def test_a_destination_that_was_let_go_of_can_be_flushed_and_closed_again(drivers: Any) -> None:
+    driver = drivers(MemorySpool())
+    driver.attach(Route(to="web", send=lambda hits, timeout=None: [DELIVERED] * len(hits), observer=Ledger()))
+    driver.submit("web", make_hit())
+    driver.detach("web", 5)
+    assert driver.flush(0, to="web")
+    driver.detach("web", 5)
+
+
 def test_detaching_one_destination_leaves_the_others(drivers: Any) -> None:
     platform = Platform()
     driver = drivers()

@@ -118,6 +118,8 @@ class ThreadDelivery:
                 carrier.start()
 
     def flush(self, timeout: float | None = None, *, to: str | None = None) -> bool:
+        if to in self._former and to not in self._carriers:
+            return not self.spool.waiting(to)  # it was closed: nobody works for it here
         deadline = None if timeout is None else self.monotonic() + timeout
         carriers = [self._carriers[to]] if to is not None else list(self._carriers.values())
         for carrier in carriers:
