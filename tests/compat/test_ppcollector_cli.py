@@ -470,6 +470,7 @@ def main(credentials, data_set_config, query, options, start_at, end_at):
         ("mycollector.py", "mycollector", "PYTHONPATH"),
         ("mycollector.py", "mycollector", "working directory"),
         ("performanceplatform/collector/mine/__init__.py", "performanceplatform.collector.mine", "PYTHONPATH"),
+        ("performanceplatform/collector/mine.py", "performanceplatform.collector.mine", "working directory"),
     ],
 )
 def test_a_collector_of_ones_own_loads_unchanged(place: str, entrypoint: str, where: str, tmp_path: Path) -> None:
@@ -492,6 +493,8 @@ def test_a_collector_of_ones_own_loads_unchanged(place: str, entrypoint: str, wh
             side.url,
             "--start=2015-02-01",
             env={"PYTHONPATH": str(home)} if where == "PYTHONPATH" else {},
+            # -P: as in a console script, the working directory is not on the import path by itself.
+            command=("-P", "-c", "import sys; from analytical.compat.ppcollector import main; sys.exit(main())"),
         )
         assert found.code == 0, found.err
         assert "mine: 2015-02-01 00:00:00 to None" in found.err

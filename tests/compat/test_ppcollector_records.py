@@ -176,6 +176,11 @@ def test_rates_are_weighted_by_their_counts() -> None:
         ("3 Aug 2014", "2014-08-03 00:00:00"),
         ("August 3rd, 2014", "2014-08-03 00:00:00"),
         ("Sun Aug 3 2014 10:11:12", "2014-08-03 10:11:12"),
+        ("Sun Aug  3 10:11:12 2014", "2014-08-03 10:11:12"),
+        ("2014-08-03 2pm", "2014-08-03 14:00:00"),
+        ("201408031015", "2014-08-03 10:15:00"),
+        ("20140803101530", "2014-08-03 10:15:30"),
+        ("Friday", "2015-10-23 00:00:00"),
         ("8/3/14", "2014-08-03 00:00:00"),
         ("2014-02", "2014-02-21 00:00:00"),
         ("2014", "2014-10-21 00:00:00"),
@@ -187,10 +192,23 @@ def test_dates_as_people_write_them(text: str, found: str) -> None:
         assert str(dates.parse(text)) == found
 
 
-NO_DATES = ["", " ", "foo", "yesterday", "2014-13-01", "2014-02-30", "31/31/2014", "-", "25:00", "1 2 3 4"]
+NO_DATES = [
+    "",
+    " ",
+    "foo",
+    "yesterday",
+    "2014-13-01",
+    "2014-02-30",
+    "31/31/2014",
+    "-",
+    "25:00",
+    "1 2 3 4",
+    "2014-02-",
+    "2014.5",
+]
 
 
-@pytest.mark.parametrize("text", [*NO_DATES, "Aug Sep 2014", "2014 2015 2016"])
+@pytest.mark.parametrize("text", [*NO_DATES, "Aug Sep 2014", "2014 2015 2016", "2014-02-", "2014.5"])
 def test_what_is_no_date_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         dates.parse(text)

@@ -93,9 +93,10 @@ def _run(args: Namespace) -> None:
 
 
 def _collector(entrypoint: str) -> Any:
-    install_aliases()
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+    # After the path: performanceplatform/collector/yours.py in the working directory is the documented place.
+    install_aliases()
     try:
         module = importlib.import_module(entrypoint)
     except ImportError as error:

@@ -44,12 +44,14 @@ _MONTH_NAMES = (
     ("dec", "december"),
 )
 _MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, start=1) for name in names}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY = re.compile(r"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?")
 _FILLERS = frozenset(("of", "the", "and", "at", "on", "st", "nd", "rd", "th", "t"))
 _CLOCK = re.compile(
-    r"(?:(?<=\s)|(?<=[tT])|^)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?\s*([aApP][mM])?"
-    r"\s*(Z|z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?\s*$"
+    r"(?:(?<=\s)|(?<=[tT])|^)(\d{1,2})(?::(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?|(?=\s*[aApP][mM]))\s*([aApP][mM])?"
+    r"\s*(Z|z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?\s*(?P<year>(?<=\s)\d{4})?$"
 )
+_DIGITS = re.compile(r"(\d{8})(\d{2})(\d{2})(\d{2})?")
 
 
 def parse(text: str) -> datetime:
@@ -70,11 +72,13 @@ def parse(text: str) -> datetime:
     if re.fullmatch(r"\d{8}", given) or re.match(r"\d{4}-\d{2}-\d{2}(?:$|[T ]\d)|\d{8}T\d|\d{4}-W\d", given):
         with suppress(ValueError):
             return datetime.fromisoformat(given)
+    if digits := _DIGITS.fullmatch(given):
+        return datetime.strptime("".join(each or "00" for each in digits.groups()), "%Y%m%d%H%M%S")
     clock = _CLOCK.search(given)
-    day = _day(given[: clock.start()] if clock else given, text)
+    day = _day(f"{given[: clock.start()]} {clock['year'] or ''}".strip() if clock else given, text)
     if clock is None:
         return datetime.combine(day, time())
-    hour, minute = int(clock[1]), int(clock[2])
+    hour, minute = int(clock[1]), int(clock[2] or 0)
     if clock[5]:
         if not 1 <= hour <= 12:
             raise ValueError(f"{text!r} has an hour that is not from 1 to 12")
@@ -96,8 +100,10 @@ def _offset(text: str | None) -> timezone | None:
 def _day(text: str, whole: str) -> date:
     today = datetime.now()
     words = [word.lower() for word in re.findall(r"[A-Za-z]+|\d+", text)]
-    if re.search(r"[^A-Za-z0-9\s,./'-]", text):
+    if re.search(r"[^A-Za-z0-9\s,./'-]|[-/]\s*$|^\d+\.\d+$", text):
         raise ValueError(f"{whole!r} is no date")
+    if len(words) == 1 and _WEEKDAY.fullmatch(words[0]):
+        return (today + timedelta(days=(_WEEKDAYS.index(words[0][:3]) - today.weekday()) % 7)).date()
     words = [word for word in words if word not in _FILLERS and not _WEEKDAY.fullmatch(word)]
     named = [word for word in words if word in _MONTHS]
     numbers = [word for word in words if word.isdigit()]

@@ -222,6 +222,7 @@ def department_in(filters: Sequence[str]) -> str:
 
 def create_client(credentials: Mapping[str, Any]) -> Client:
     """Return a client for a credentials file."""
+    differs("ga4", "Universal Analytics is no more; GA4 is asked instead, and counts differently")
     return Client(credentials)
 
 

@@ -288,14 +288,15 @@ def report_body(
 def value_of(native: str, value: str) -> str:
     """Return a value as Universal Analytics gave it: percent, and ``New Visitor``.
 
-    >>> value_of("bounceRate", "0.4375"), value_of("newVsReturning", "new"), value_of("sessions", "12")
-    ('43.75', 'New Visitor', '12')
+    >>> value_of("bounceRate", "0.4375"), value_of("bounceRate", "1"), value_of("newVsReturning", "new")
+    ('43.75', '100.0', 'New Visitor')
     """
     if native == "newVsReturning":
         return _VISITORS.get(value, value)
     if _PERCENT.match(native):
         try:
-            return f"{float(value) * 100:.15g}"
+            # Fifteen digits take the noise of the product off; a whole percentage kept its ".0".
+            return str(float(f"{float(value) * 100:.15g}"))
         except ValueError:
             return value
     return value

@@ -13,7 +13,7 @@ from ...errors import SourceError
 from .errors import BadFile, CollectorError
 from .push import DataSet
 from .records import Record
-from .web import ask, credential, log, open_session, patient, secret
+from .web import ask, credential, differs, log, open_session, patient, secret
 
 __all__ = ["Pingdom", "main", "parse_time_range"]
 
@@ -64,6 +64,7 @@ class Pingdom:
         self._modern = "token" in config
         if self._modern:
             token = secret(config, "token")
+            differs("pingdom", 'credentials with a "token" speak API 3.1')
             self._headers["Authorization"] = f"Bearer {token}"
             self._secrets: tuple[str, ...] = (token,)
         else:

@@ -21,7 +21,7 @@ from ...http import MASK, Request, Response, mask
 from ...secrets import resolve
 from .errors import BadFile
 from .records import Record, json_ready
-from .web import USER_AGENT, open_session
+from .web import USER_AGENT, differs, open_session
 
 __all__ = ["CollectorAPI", "DataSet", "Pusher", "get_config"]
 
@@ -145,6 +145,7 @@ class DataSet:
         return None if answer.status == 204 else json_of(answer)
 
     def _show(self, method: str, url: str, headers: Mapping[str, str], data: Any) -> None:
+        differs("dry run", "a dry run prints records as JSON Lines on standard output, and no token")
         shown = {name: f"Bearer {MASK}" if name == "Authorization" else value for name, value in headers.items()}
         sys.stderr.write(f'HTTP {method} to "{url}"\nheaders: {shown}\n')
         sys.stderr.flush()

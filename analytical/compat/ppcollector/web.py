@@ -47,6 +47,8 @@ def open_session(*secrets: str) -> Session:
 
 def patient(response: Response, now: float) -> Refusal | None:
     """Judge a source's answer; 403 may pass, as rate limits of the older platforms are told by it."""
+    if response.status in (429, 500, 504):
+        differs("retries", "429, 500 and 504 are tried again, too")
     if response.status == 403:
         return Refusal(reason="answered 403: the credentials may not do this, or the rate limit is reached", retry=True)
     return refusal_by_status(response)
