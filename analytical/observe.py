@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
@@ -51,11 +52,17 @@ class Ledger:
         # Reentrant: a signal handler that records a hit may interrupt this thread in the middle of counting.
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
+        # The one count that the caller's thread makes: a step of its own, without a lock. Reading is a step too.
+        self._ones = itertools.count()
+        self._reads = 0
         _remember(self)
 
     def accepted(self, to: str, count: int = 1) -> None:
-        with self._lock:
-            self._counts["accepted"] += count
+        if count == 1:
+            next(self._ones)
+        else:
+            with self._lock:
+                self._counts["accepted"] += count
 
     def settled(self, to: str, hit: Hit, state: State, reason: str = "") -> None:
         with self._lock:
@@ -80,6 +87,9 @@ class Ledger:
         """Return one consistent snapshot: ``accepted``, the five states, ``pending`` and ``withheld``."""
         with self._lock:
             counts = dict(self._counts)
+            # Read after the states, because a hit is accepted before it ends.
+            counts["accepted"] = counts.get("accepted", 0) + next(self._ones) - self._reads
+            self._reads += 1
         snapshot = {name: counts.get(name, 0) for name in ("accepted", *STATES)}
         snapshot["pending"] = snapshot["accepted"] - sum(snapshot[name] for name in STATES)
         snapshot["withheld"] = counts.get("withheld", 0)
@@ -93,6 +103,8 @@ class Ledger:
     def _begin_anew(self) -> None:
         self._lock = threading.RLock()
         self._counts = Counter()
+        self._ones = itertools.count()
+        self._reads = 0
 
 
 class Hooks:

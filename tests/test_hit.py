@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import uuid
 
 import msgspec
@@ -86,3 +88,28 @@ def test_a_table_is_one_to_one_and_knows_its_names() -> None:
         Fields(url="x", title="x")
     with pytest.raises(TypeError, match="urk"):
         Fields(urk="x")
+
+
+def test_ids_do_not_follow_the_applications_random_numbers() -> None:
+    made = set()
+    for _ in range(3):
+        random.seed(42)
+        made.update(new_id() for _ in range(100))
+    assert len(made) == 300
+    assert all(uuid.UUID(one).version == 4 and str(uuid.UUID(one)) == one for one in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_makes_ids_of_its_own() -> None:
+    new_id()
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(theirs, "\n".join(new_id() for _ in range(100)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(theirs)
+    with os.fdopen(ours) as file:
+        made = file.read().split("\n")
+    assert len(set(made)) == 100
+    assert not set(made) & {new_id() for _ in range(100)}
