@@ -276,7 +276,7 @@ class Snowplow(Backend):
         if self.method == "get":
             posted = []
             for position, payload in enumerate(payloads):
-                url = f"{self.address('/i')}?{urlencode(payload)}"
+                url = f"{self.address('/i')}?{urlencode(payload, errors='replace')}"
                 if len(url) < _LONGEST_LINE - 64:  # "GET", "HTTP/1.1" and a proxy's longer name stand in that line too
                     headers = self._headers()
                     parcels.append(Parcel(Request(method="GET", url=url, headers=headers), (position,)))
@@ -314,7 +314,7 @@ class Snowplow(Backend):
         out: dict[str, str] = {}
         for key, value in found.items():
             longest = _LONGEST.get(key)
-            if longest is None or value is None:
+            if longest is None or value is None or value == "":
                 continue
             if type(value) is str and key not in _CHECKED:
                 out[key] = value if len(value) <= longest else value[:longest]

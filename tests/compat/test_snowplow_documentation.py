@@ -301,7 +301,7 @@ def test_contracts_and_the_logger() -> None:
 
 
 def test_every_documented_path_can_be_imported() -> None:
-    for name in ("tracker", "subject", "emitters", "redis_worker", "timestamp", "self_describing_json"):
+    for name in ("tracker", "subject", "emitters", "redis_worker", "timestamp", "self_describing_json", "typing"):
         __import__(f"analytical.compat.snowplow.{name}")
         assert f"analytical.compat.snowplow.{name}" in sys.modules
     from analytical.compat.snowplow import CeleryEmitter

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from snowplow_support import Collector, judge, opened
+from snowplow_support import SCHEMAS, Collector, judge, opened
 
 from analytical.compat.snowplow import (
     AsyncEmitter,
@@ -132,6 +132,7 @@ def test_callbacks_are_told_payloads(collector: Collector) -> None:
         tracker.track_page_view("1").track_page_view("2")
         assert [urls(one) for one in sent] == [["1", "2"]]
         assert all(type(value) is str for one in sent[0] for value in one.values())
+        assert set(sent[0][0]) == set(collector.events[0]), "what is told is what was sent"
         tracker.track_page_view("3").track_page_view("4")
         assert [(count, urls(unsent)) for count, unsent in failed] == [(0, ["3", "4"])]
         assert emitter.stats()["rejected"] == 2
@@ -151,6 +152,52 @@ def test_failed_gets_are_not_dropped(collector: Collector) -> None:
         tracker.flush()
         assert emitter.stats()["pending"] == 0
     judge(collector.events)
+
+
+def test_each_get_has_a_fate_of_its_own(collector: Collector) -> None:
+    collector.script = [200, 503, 200, 404]
+    told: list[tuple[int, list[str]]] = []
+    sent: list[list[str]] = []
+    with Emitter(
+        collector.url,
+        method="get",
+        batch_size=4,
+        custom_retry_codes={404: False},
+        on_success=lambda payloads: sent.append(urls(payloads)),
+        on_failure=lambda count, unsent: told.append((count, urls(unsent))),
+    ) as emitter:
+        tracker = Tracker(emitter)
+        for name in "1234":
+            tracker.track_page_view(name)
+        assert (sent, told) == ([["1", "3"]], [(2, ["2", "4"])])
+        assert urls(collector.wait(3)) == ["1", "3", "2"], "the second is tried again, the fourth is refused for good"
+        assert emitter.stats()["rejected"] == 1
+
+
+def test_a_collector_that_cannot_be_reached_is_asked_once_a_round() -> None:
+    told: list[tuple[int, int]] = []
+    with Emitter(
+        "127.0.0.1:1",
+        protocol="http",
+        method="get",
+        batch_size=3,
+        request_timeout=0.2,
+        on_failure=lambda count, unsent: told.append((count, len(unsent))),
+    ) as emitter:
+        tracker = Tracker(emitter)
+        for name in "123":
+            tracker.track_page_view(name)
+        assert told[0] == (0, 3)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_text_that_utf8_cannot_carry_costs_a_letter_not_the_event(collector: Collector, method: str) -> None:
+    with Emitter(collector.url, method=method, batch_size=1) as emitter:
+        for base64 in (True, False):
+            tracker = Tracker(emitter, encode_base64=base64)
+            tracker.track_page_view("u", "a\ud800b", context=[SelfDescribingJson(THING, {"k": "\ud83d"})])
+    judge(collector.events)
+    assert [one["page"] for one in collector.events] == ["a?b"] * 2
 
 
 def test_what_may_succeed_later_is_tried_again_with_the_same_id(collector: Collector) -> None:
@@ -420,6 +467,9 @@ def test_trackers_by_name(collector: Collector) -> None:
     page, event = collector.wait(2)
     assert (page["eid"], page["tna"], page["aid"], page["uid"], event["uid"]) == (identity, "ns", "app", "u", "v")
     assert "co" in page
+    checked = Snowplow.create_tracker("checked", collector.url, validate=SCHEMAS)
+    with pytest.raises(ValueError, match="not in the folder"):
+        checked.track(PageView("https://e.example/", context=[SelfDescribingJson(THING, {})]))
     with pytest.raises(TypeError, match="ns"):
         Snowplow.create_tracker("ns", collector.url)
     with pytest.raises(TypeError, match="endpoint"):

@@ -315,7 +315,7 @@ def test_the_wire_is_the_same(method: str) -> None:
     for package in (ours, theirs):
         with Collector() as collector:
             emitter = package.Emitter(collector.url, method=method, batch_size=20)
-            tracker = package.Tracker("cf", emitter, app_id="CF63A")
+            tracker = package.Tracker("cf", emitter)
             tracker.subject.set_user_id("u").set_screen_resolution(1366, 768).set_color_depth(32)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -360,6 +360,17 @@ def test_a_plain_time_is_both_and_a_marked_one_is_what_it_says() -> None:
     assert "ttm" not in device
     marked = only(lambda t: t.track(ours.PageView("u", true_timestamp=ours.DeviceTimestamp(moment))))
     assert (marked["dtm"], marked.get("ttm")) == (moment, None)
+
+
+def test_the_older_documentations_item_has_its_context_seventh() -> None:
+    kept = Kept()
+    tracker, about = ours.Tracker(kept, encode_base64=False), [ours.SelfDescribingJson(THING, {})]
+    tracker.track_ecommerce_transaction_item("o", "s", 1, 1, "Green shoes", "clothing", about, 1368725287000)
+    tracker.track_ecommerce_transaction_item("o", "s", 1, 1, "Green shoes", "clothing", "GBP", about, 1368725287000)
+    older, newer = kept.payloads
+    assert newer.pop("ti_cu") == "GBP"
+    assert {**older, "eid": 0} == {**newer, "eid": 0}
+    assert older["ttm"] == 1368725287000
 
 
 def test_both_generations_of_constructors_work() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .event_store import EventStore
+from .typing import FailureCallback, SuccessCallback
 
 __all__ = ["EmitterConfiguration"]
 
@@ -15,8 +16,8 @@ class EmitterConfiguration:
     def __init__(
         self,
         batch_size: int | None = None,
-        on_success: Any = None,
-        on_failure: Any = None,
+        on_success: SuccessCallback | None = None,
+        on_failure: FailureCallback | None = None,
         byte_limit: int | None = None,
         request_timeout: float | tuple[float, float] | None = None,
         buffer_capacity: int | None = None,

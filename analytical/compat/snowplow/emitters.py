@@ -28,8 +28,8 @@ from ...transports import default as transports
 from ...verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 from . import contracts
 from .event_store import EventStore, InMemoryEventStore, StoreSpool, hit_of
-from .payload import PayloadDict, PayloadDictList
 from .tracker import VERSION
+from .typing import FailureCallback, PayloadDict, PayloadDictList, SuccessCallback
 
 if TYPE_CHECKING:
     from ...transports import Transport
@@ -42,9 +42,6 @@ logger = logging.getLogger("analytical.compat.snowplow")
 TIMEOUT = 5.0
 #: Seconds after which a buffer leaves that is not full.
 LINGER = 1.0
-
-OnSuccess = Callable[[PayloadDictList], Any]
-OnFailure = Callable[[int, PayloadDictList], Any]
 
 #: The answers after which 1.x does not try again.
 _NEVER = frozenset({400, 401, 403, 410, 413, 422})
@@ -155,8 +152,8 @@ class Emitter:
         port: int | None = None,
         method: str = "post",
         batch_size: int | None = None,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        on_success: SuccessCallback | None = None,
+        on_failure: FailureCallback | None = None,
         byte_limit: int | None = None,
         request_timeout: float | tuple[float, float] | None = None,
         max_retry_delay_seconds: int = 60,
@@ -225,8 +222,8 @@ class Emitter:
         store: EventStore | None = None,
         timeout: float = TIMEOUT,
         connections: int = 1,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        on_success: SuccessCallback | None = None,
+        on_failure: FailureCallback | None = None,
     ) -> None:
         if store is None:
             store = InMemoryEventStore(logger, capacity or 10_000)
@@ -446,19 +443,33 @@ class Emitter:
     def _attempt(self, hits: Sequence[Hit], timeout: float | None) -> list[Verdict]:
         if not hits:
             return []
+        stamp = str(int(time.time() * 1000))
         verdicts = self._transmit(hits, timeout)
         if self.on_success is None and self.on_failure is None:
             return verdicts
-        sent = [hit.native or {} for hit, verdict in zip(hits, verdicts, strict=True) if _arrived(verdict)]
-        failed = [hit.native or {} for hit, verdict in zip(hits, verdicts, strict=True) if not _arrived(verdict)]
+        sent: PayloadDictList = []
+        failed: PayloadDictList = []
+        for hit, verdict in zip(hits, verdicts, strict=True):
+            (sent if _arrived(verdict) else failed).append(_texts({**(hit.native or {}), "stm": stamp}))
         if sent and self.on_success is not None:
-            self._call(self.on_success, [_texts(payload) for payload in sent])
+            self._call(self.on_success, sent)
         if failed and self.on_failure is not None:
-            self._call(self.on_failure, len(sent), [_texts(payload) for payload in failed])
+            self._call(self.on_failure, len(sent), failed)
         return verdicts
 
     def _transmit(self, hits: Sequence[Hit], timeout: float | None) -> list[Verdict]:
-        return self._site.carry(hits, timeout)
+        if self.method == "post" or len(hits) == 1:
+            return self._site.carry(hits, timeout)
+        # Each GET is a request of its own, and what becomes of one says nothing of the next: all are tried, as long as
+        # the collector answers and asks for no pause.
+        deadline = None if timeout is None else time.monotonic() + timeout
+        found: list[Verdict] = []
+        for hit in hits:
+            [verdict] = self._site.carry([hit], None if deadline is None else deadline - time.monotonic())
+            found.append(verdict)
+            if verdict.state == "retry" and (verdict.after is not None or not verdict.reason.startswith("http ")):
+                break
+        return found + [retry(found[-1].after, reason="not tried")] * (len(hits) - len(found))
 
     def _call(self, callback: Callable[..., Any], *args: Any) -> None:
         before, _busy.calling_back = _busy.calling_back, True
@@ -487,8 +498,8 @@ class AsyncEmitter(Emitter):
         port: int | None = None,
         method: str = "post",
         batch_size: int | None = None,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        on_success: SuccessCallback | None = None,
+        on_failure: FailureCallback | None = None,
         thread_count: int = 1,
         byte_limit: int | None = None,
         *args: Any,
@@ -562,13 +573,11 @@ class CeleryEmitter(Emitter):
         self._where["request_timeout"] = request_timeout
 
     def _transmit(self, hits: Sequence[Hit], timeout: float | None) -> list[Verdict]:
-        from .celery_app import app
+        from .celery_app import publish
 
-        payloads = [dict(hit.native or {}) for hit in hits]
+        again = {"max_retries": 2, "interval_max": 0.2}
         try:
-            app().tasks["analytical.snowplow.send"].apply_async(
-                (self._where, payloads), retry=True, retry_policy={"max_retries": 2, "interval_max": 0.2}
-            )
+            publish(self._where, [hit.native or {} for hit in hits], retry=True, retry_policy=again)
         except Exception as error:  # noqa: BLE001 - every broker's library has errors of its own
             return [retry(reason=f"broker: {type(error).__name__}")] * len(hits)
         return [DELIVERED] * len(hits)
@@ -612,8 +621,8 @@ def redis_client() -> Any:
 
 
 def pause_before(attempt: int) -> float:
-    """Return how many seconds to wait before an attempt: up to a minute, with jitter."""
-    return random.uniform(0.5, 1.0) * min(60.0, 2.0**attempt)
+    """Return how many seconds to wait before an attempt: up to ten, with jitter."""
+    return random.uniform(0.5, 1.0) * min(10.0, 2.0**attempt)
 
 
 def _arrived(verdict: Verdict) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ...hit import Hit, new_id
 from ...spool import Entry, Lost, Spool
 from ...verdict import Verdict
-from .payload import PayloadDict, PayloadDictList
+from .typing import PayloadDict, PayloadDictList
 
 __all__ = ["EventStore", "InMemoryEventStore", "StoreSpool"]
 

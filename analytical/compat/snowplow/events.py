@@ -11,12 +11,11 @@ from .payload import Payload
 from .self_describing_json import SelfDescribingJson
 from .subject import Subject
 from .timestamp import Timestamp, milliseconds
+from .typing import JsonEncoderFunction
 
 __all__ = ["Event", "PagePing", "PageView", "ScreenView", "SelfDescribing", "StructuredEvent"]
 
 MOBILE_SCREEN_VIEW = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
-
-JsonEncoder = Callable[[Any], Any]
 
 
 class _Parameter:
@@ -89,7 +88,7 @@ class Event:
     def build_payload(
         self,
         encode_base64: bool,
-        json_encoder: JsonEncoder | None = None,
+        json_encoder: JsonEncoderFunction | None = None,
         subject: Subject | None = None,
     ) -> Payload:
         """Return the event in the protocol's keys; the event itself stays as it is and can be tracked again.
@@ -329,7 +328,7 @@ def write_containers(
     described: SelfDescribingJson | None,
     context: Sequence[SelfDescribingJson],
     encode_base64: bool,
-    json_encoder: JsonEncoder | None,
+    json_encoder: JsonEncoderFunction | None,
 ) -> None:
     """Add an event's own data and what it was about, each in its envelope."""
     if described is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Payload", "PayloadDict", "PayloadDictList"]
+from .typing import JsonEncoderFunction, PayloadDict
 
-PayloadDict = dict[str, Any]
-PayloadDictList = list[PayloadDict]
+__all__ = ["Payload"]
 
 
 class Payload:
@@ -41,7 +40,7 @@ class Payload:
         encode_base64: bool,
         type_when_encoded: str,
         type_when_not_encoded: str,
-        json_encoder: Callable[[Any], Any] | None = None,
+        json_encoder: JsonEncoderFunction | None = None,
     ) -> None:
         """Add a container as JSON text, or as that in base64, under the name that goes with it.
 
@@ -56,7 +55,7 @@ class Payload:
             return
         text = json.dumps(dict_, ensure_ascii=False, default=json_encoder)
         if encode_base64:
-            self.nv_pairs[type_when_encoded] = urlsafe_b64encode(text.encode("utf-8")).decode("ascii")
+            self.nv_pairs[type_when_encoded] = urlsafe_b64encode(text.encode("utf-8", "replace")).decode("ascii")
         else:
             self.nv_pairs[type_when_not_encoded] = text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from os import PathLike
 from typing import Any, ClassVar
 
 from .emitter_configuration import EmitterConfiguration
@@ -27,6 +29,8 @@ class Snowplow:
         subject: Subject | None = None,
         tracker_config: TrackerConfiguration | None = None,
         emitter_config: EmitterConfiguration | None = None,
+        *,
+        validate: str | PathLike[str] | Callable[[str, Any], str | None] | None = None,
         **options: Any,
     ) -> Tracker:
         """Make a tracker with an emitter, and remember it.
@@ -39,6 +43,7 @@ class Snowplow:
             subject: whom the events are about.
             tracker_config: how it encodes.
             emitter_config: how it sends.
+            validate: a folder of Iglu schemas; see :class:`Tracker`.
             options: further arguments of :class:`Emitter`.
 
         Raises:
@@ -69,6 +74,7 @@ class Snowplow:
             subject=subject,
             encode_base64=encode.encode_base64,
             json_encoder=encode.json_encoder,
+            validate=validate,
         )
         return Snowplow.add_tracker(tracker)
 

@@ -16,6 +16,7 @@ from .payload import Payload
 from .self_describing_json import SelfDescribingJson
 from .subject import DEFAULT_PLATFORM, Subject, Subjective
 from .timestamp import DeviceTimestamp, Timestamp, TrueTimestamp, milliseconds
+from .typing import JsonEncoderFunction
 
 __all__ = ["VERSION", "DeviceTimestamp", "Timestamp", "Tracker", "TrueTimestamp"]
 
@@ -57,7 +58,7 @@ class Tracker(Subjective):
         subject: Subject | None = _UNSET,
         app_id: str | None = _UNSET,
         encode_base64: bool = _UNSET,
-        json_encoder: Callable[[Any], Any] | None = None,
+        json_encoder: JsonEncoderFunction | None = None,
         validate: str | PathLike[str] | Callable[[str, Any], str | None] | None = None,
     ) -> None:
         named = {"namespace": namespace, "emitters": emitters, "subject": subject, "app_id": app_id}
@@ -530,6 +531,10 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track one line of an order."""
+        if isinstance(currency, (list, tuple)):
+            # The older documentation knows no currency here: a context is the seventh, and the time the eighth.
+            moment = tstamp if tstamp is not None or context is None else context
+            currency, context, tstamp = None, currency, moment
         contracts.text("order_id", order_id, empty=False)
         contracts.text("sku", sku, empty=False)
         contracts.number("price", price)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from .typing import JsonEncoderFunction
 
 __all__ = ["TrackerConfiguration"]
 
@@ -16,6 +15,6 @@ class TrackerConfiguration:
         json_encoder: turns what JSON does not know into what it knows.
     """
 
-    def __init__(self, encode_base64: bool = True, json_encoder: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, encode_base64: bool = True, json_encoder: JsonEncoderFunction | None = None) -> None:
         self.encode_base64 = encode_base64
         self.json_encoder = json_encoder
