@@ -532,10 +532,11 @@ def secure(serve: Any, certificate: Path) -> Server:
 
 
 @pytest.mark.parametrize("kind", ["requests", "http11"])
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_tls_speaks_to_a_trusted_server_and_keeps_the_connection(
-    kind: str, secure: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, variable: str, secure: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert.pem"))
+    monkeypatch.setenv(variable, str(certificate / "cert.pem"))
     transport = MAKERS[kind](timeout=5)
     for _ in range(3):
         assert isinstance(post(transport, f"https://localhost:{secure.port}/x"), Response)

@@ -181,7 +181,8 @@ class Http11Transport:
             import certifi
 
             # The same trust as requests', so that changing the transport changes no one's certificates.
-            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+            named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+            bundle = next(filter(None, named), None) or certifi.where()
             context = (
                 ssl.create_default_context(capath=bundle)
                 if os.path.isdir(bundle)
