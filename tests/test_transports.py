@@ -536,6 +536,8 @@ def secure(serve: Any, certificate: Path) -> Server:
 def test_tls_speaks_to_a_trusted_server_and_keeps_the_connection(
     kind: str, variable: str, secure: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(variable, str(certificate / "cert.pem"))
     transport = MAKERS[kind](timeout=5)
     for _ in range(3):
