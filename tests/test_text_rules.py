@@ -137,6 +137,15 @@ def test_what_names_nobody_stays(title: str) -> None:
     assert scrub_text(title) == title
 
 
+@pytest.mark.parametrize(
+    "datum",
+    ["078-05-1120", "5B-E0-67-8F-99-03", "203.0.113.77", "52.07529,-47.00358", "869.718.7898", "4111111111111111"],
+)
+@pytest.mark.parametrize("joint", ["report-{}", "user_{}", "note:{}", "export={}", "scan-{}-final"])
+def test_a_word_before_a_number_hides_nothing(datum: str, joint: str) -> None:
+    assert datum not in scrub_text(joint.format(datum))
+
+
 def test_strict_takes_out_what_is_pseudonymous() -> None:
     for text in (
         "by @alice_w yesterday",
@@ -262,6 +271,7 @@ def test_tokens_are_told_from_words() -> None:
         ("customerName", True),
         ("shipping_address.street", True),
         ("max_tokens", False),
+        ("_".join("abcdefghijklmnopq"), True),
         ("plan", False),
         ("product_name", False),
         ("is_mobile", False),

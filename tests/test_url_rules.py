@@ -61,6 +61,17 @@ def test_userinfo_fragment_matrix_and_query_go() -> None:
         ("/221b-baker-street", "/:place", "/:place"),
         ("/born/1984/03/12", "/born/:birth", "/born/:birth"),
         ("/welcome/hello-alice-smith", "/welcome/:name", "/welcome/:name"),
+        ("/geburtstag/1984-03-12", "/geburtstag/:birth", "/geburtstag/:birth"),
+        ("/2fa/482913", "/2fa/:token", "/2fa/:token"),
+        ("/via-garibaldi-12", "/:place", "/:place"),
+        ("/router-5B-E0-67-8F-99-03.html", "/:mac", "/:mac"),
+        ("/report-078-05-1120", "/:id-number", "/:id-number"),
+        ("/call_0151-32444256-now", "/:phone", "/:phone"),
+        ("/ola-joao-kowalski", "/:name", "/:name"),
+        ("/prod_live_jScwcISdKjjtkJ", "/:token", "/:token"),
+        ("/unsubscribe/zwQjnsGLO", None, "/unsubscribe/:id"),
+        ("/click/addToCart", None, None),
+        ("/@b/;", "/@b/", "/:id/"),
         ("/x/" + "z" * 600, "/x/:removed", "/x/:removed"),
     ],
 )
@@ -118,6 +129,11 @@ def test_values_of_allowed_parameters_are_looked_at() -> None:
     for value in ("recipient-8371", "550e8400-e29b-41d4-a716-446655440000", "hiv-therapy"):
         assert scrub_url(base + value) == base + value
         assert scrub_url(base + value, strict=True) == "https://example.com/"
+
+
+def test_a_plus_is_read_as_a_sign_and_as_a_blank() -> None:
+    assert scrub_url("/?utm_campaign=call-+44%207398%20432424") == "/"
+    assert scrub_url("/?utm_campaign=spring+sale") == "/?utm_campaign=spring+sale"
 
 
 def test_route_templates_take_the_place_of_paths() -> None:

@@ -15,7 +15,7 @@ from ipaddress import IPv6Address
 from . import idnumbers, names, phones, places, tokens
 from .glance import AT_WORDS, quiet
 from .lazy import lazy
-from .look import Look, Span, decoded
+from .look import AFTER, BEFORE, Look, Span, decoded
 from .words import words
 
 __all__ = ["Span", "decoded", "slug_spans", "spans"]
@@ -43,15 +43,17 @@ _EMAIL_SPELLED = lazy(
     r"[-_. ](?:dot[-_. ])?(?:com|de|net|org|fr|me|ru|co|uk|at|ch)\b"
     r"|[-_]at[-_][\w]{1,63}(?:\.|[-_]dot[-_])(?:com|net|org|de|fr|uk|eu|io|info|es|it|nl|pl|ch|at|br|edu|gov)\b)",
 )
-_IPV4 = lazy(r"(?<![\w.])\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w]|\.\d)")
+_IPV4 = lazy(rf"(?:(?<![\w.])|{BEFORE})\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?:(?![\w]|\.\d)|{AFTER})")
 _IPV4_DASHED = lazy(r"(?<![A-Za-z0-9])ip[-_](\d{1,3}[-_]\d{1,3}[-_]\d{1,3}[-_]\d{1,3})(?!\d)", re.IGNORECASE)
 _VERSION_BEFORE = lazy(r"(?:\bv|version|release|build|firmware|driver|update|chrome|windows|edge)[ /:_-]{0,2}\Z")
 _IPV6 = lazy(
-    r"(?<![\w:.])(?=[0-9A-Fa-f:]{2,})[0-9A-Fa-f]{0,4}+(?::[0-9A-Fa-f]{0,4}+){2,8}(?:(?<=:)?(?:\.\d{1,3}){3})?(?![\w:])"
+    rf"(?:(?<![\w:.])|{BEFORE})(?=[0-9A-Fa-f:]{{2,}})[0-9A-Fa-f]{{0,4}}+(?::[0-9A-Fa-f]{{0,4}}+){{2,8}}"
+    r"(?:(?<=:)?(?:\.\d{1,3}){3})?(?:(?![\w:])|(?=_))"
 )
 _MAC = lazy(
-    r"(?<![0-9A-Za-z:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2}\1[0-9A-Fa-f]{2}\1)?[0-9A-Fa-f]{2}"
-    r"|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z:-])"
+    rf"(?:(?<![0-9A-Za-z:-])|{BEFORE})(?:[0-9A-Fa-f]{{2}}([:-])(?:[0-9A-Fa-f]{{2}}\1){{4}}"
+    r"(?:[0-9A-Fa-f]{2}\1[0-9A-Fa-f]{2}\1)?[0-9A-Fa-f]{2}"
+    rf"|[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}})(?:(?![0-9A-Za-z:-])|{AFTER})"
 )
 _HANDLE = lazy(r"(?<![\w/.@])@[A-Za-z_][\w.]{1,38}(?![\w/@-])")
 _NO_HANDLE = words(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from .lazy import lazy
-from .look import Look, Span
+from .look import AFTER, BEFORE, Look, Span
 from .numbers import is_card, is_iban, is_phone_like_date, national_id, weak_national_id
 from .words import words
 
@@ -17,7 +17,7 @@ _I = re.IGNORECASE
 #: More groups of digits in one text than a page's title or a property ever has; what is beyond does not pass.
 _MOST_GROUPS = 96
 _IBAN = lazy(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
-_GROUPED = lazy(r"(?<![\w])\d++(?:[ .\-/\u00a0\u202f\u2011]\d++)*+X?", _I)
+_GROUPED = lazy(rf"(?:(?<![\w])|{BEFORE})\d++(?:[ .\-/\u00a0\u202f\u2011]\d++)*+X?", _I)
 _GROUP = lazy(r"\d+")
 _LETTERED = lazy(
     r"(?<![A-Za-z0-9])(?:"
@@ -80,15 +80,17 @@ _CF_ODD = dict(
     )
 )
 _SSN = lazy(
-    r"(?<![\w-])(?!000|666)[0-8]\d{2}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])|(?<![\w-])9\d{2}([- "
-    r"])[5-9]\d\2\d{4}(?![\w-])"
+    rf"(?:(?<![\w-])|{BEFORE})(?:(?!000|666)[0-8]\d{{2}}([- _])(?!00)\d{{2}}\1(?!0000)\d{{4}}"
+    rf"|9\d{{2}}([- _])[5-9]\d\2\d{{4}})(?:(?![\w-])|{AFTER})"
 )
 _FORMATTED_ID = lazy(
-    r"(?<![\w.-])(?:\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{6}-[1-8]\d{6}|\d{4} \d{4} \d{4}(?= "
+    rf"(?:(?<![\w.-])|{BEFORE})"
+    r"(?:\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\d{6}-[1-8]\d{6}|\d{4} \d{4} \d{4}(?= "
     r"*(?:$|[,.;)]))"
-    r"|\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}|756\.\d{4}\.\d{4}\.\d{2}|\d{3}-\d{3}-\d{3} \d{2}|\d{2}-\d{8}-\d)(?![\w-])"
+    r"|\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}|756\.\d{4}\.\d{4}\.\d{2}|\d{3}-\d{3}-\d{3} \d{2}|\d{2}-\d{8}-\d)"
+    rf"(?:(?![\w-])|{AFTER})"
 )
-_DATED_ID = lazy(r"(?<![\w.-])(\d\d)(\d\d)(\d\d)[-/+](\d{3,4})(?![\w-])")
+_DATED_ID = lazy(rf"(?:(?<![\w.-])|{BEFORE})(\d\d)(\d\d)(\d\d)[-/+](\d{{3,4}})(?:(?![\w-])|{AFTER})")
 _ID_WORD = lazy(
     r"(?<![^\W_])(?:ssn|social security|sozialversicherung\w*|nino|national insurance|nhs|passport|reisepass\w*"
     r"|passeport|pasaporte|"

@@ -9,11 +9,15 @@ from urllib.parse import unquote
 
 from .lazy import lazy
 
-__all__ = ["LONGEST", "WORD", "Look", "Span", "decoded", "shorten"]
+__all__ = ["AFTER", "BEFORE", "LONGEST", "WORD", "Look", "Span", "decoded", "shorten"]
 
 #: 4 KiB: no rule looks at a longer text, which is what makes hostile input cheap.
 LONGEST = 4096
 _TO_LAST_BREAK = lazy(r".*(?=[\s/&?;#=,|<>\"'()\[\]{}\\])", re.DOTALL)
+#: What may join a number to a word before it (``ref-``, ``user_``, ``tel:``) and behind it, in patterns that
+#: otherwise refuse a neighbour: an order's number must not be read as the middle of another.
+BEFORE = r"(?<=[^\W\d_]{2}[-_:=/])"
+AFTER = r"(?=[-_][^\W\d_]{2})"
 #: Start, end, and what stands there.
 Span = tuple[int, int, str]
 

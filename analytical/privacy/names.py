@@ -23,7 +23,7 @@ _GREETING = lazy(
     r"geehrte[rs]?|"
     r"willkommen zurück|willkommen|servus|moin|grüezi|grüß gott|hola|buen[oa]s (?:días|tardes|noches)|estimad[oa]"
     r"|querid[oa]|"
-    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|olá|bom dia|prezad[oa]"
+    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|ol[áa]|bom dia|prezad[oa]"
     r"|bem-vind[oa]|"
     r"hej|hei|välkommen|velkommen|welkom(?: terug)?|beste|geachte|cześć|witaj|dzień dobry|drog[ia]|ahoj|merhaba"
     r"|sayın|"
@@ -39,8 +39,8 @@ _TITLE = lazy(
     r"|sra|srta|señora?|señorita|"
     r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer"
     r"|dhr|mevr|mw|doctor|sir|lady|lord|"
-    rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de)\.?[ "
-    rf"\u00a0]){{0,2}}{_WORDS3}",
+    rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de|der|den|del|la)"
+    rf"\.?[ \u00a0-]){{0,3}}{_WORDS3}",
 )
 _WEAK_TITLE = words(
     "miss don dona pan pani pana sir lady lord sr ing professor doctor captain capt rev reverend sig avv ms"
@@ -69,7 +69,7 @@ _GREETERS = words(
     "hello hi hey dear welcome greetings good thanks thank congratulations happy bonjour salut bonsoir bienvenue "
     "cher chère hallo guten liebe lieber liebes sehr willkommen servus moin grüezi grüß hola buenos buenas "
     "estimado estimada querido querida bienvenido bienvenida ciao buongiorno buonasera gentile caro cara "
-    "benvenuto benvenuta olá bom prezado prezada bem hej hei välkommen velkommen welkom beste geachte cześć witaj "
+    "benvenuto benvenuta olá ola bom prezado prezada bem hej hei välkommen velkommen welkom beste geachte cześć witaj "
     "dzień drogi droga ahoj merhaba sayın привет здравствуйте уважаемый уважаемая"
 )
 _TITLES = words(

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .lazy import lazy
-from .look import Look, Span
+from .look import AFTER, BEFORE, Look, Span
 from .numbers import is_phone_like_date
 from .words import words
 
 __all__ = ["ANNOUNCING", "announced", "find"]
 
 _PHONE_INTL = lazy(
-    r"(?<![\w+])(?:\+|\+?00(?=[1-9]))[ ]?\(?[1-9](?:[ .\-/()\u2010-\u2013\u00a0\u202f]{0,3}\d){6,13}(?!\d)"
+    r"(?:(?<![\w+])|(?<=[^\W\d_]_))"
+    r"(?:\+|\+?00(?=[1-9]))[ ]?\(?[1-9](?:[ .\-/()\u2010-\u2013\u00a0\u202f]{0,3}\d){6,13}(?!\d)"
 )
 _PHONE_FORMS = lazy(
-    r"(?<![\w.,:/+-])(?:"
+    rf"(?:(?<![\w.,:/+-])|{BEFORE})"
+    r"(?:"
     r"(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])\d{3}[ .-]\d{4}"  # North America
     r"|\(0?\d{1,5}\)[ .-]?\d{2,5}(?:[ .-]?\d{2,5}){1,3}"  # an area code in parentheses
     r"|[4-9]\d\d([ .-])\d{3}\1\d{3}"  # Spain, Portugal, Poland, Norway …
@@ -25,10 +27,12 @@ _PHONE_FORMS = lazy(
     r"|1[3-9]\d[ -]\d{4}[ -]\d{4}|[6-9]\d{4}[ -]\d{5}"  # China, India
     r"|[2-9]\d( )\d\d \d\d \d\d(?! \d)"  # Denmark
     r"|[78][ -]\(?\d{3}\)?[ -]\d{3}[ -]?\d\d[ -]?\d\d"  # Russia
-    r")(?![\w]|[.,-]\d)"
+    rf")(?:(?![\w]|[.,-]\d)|{AFTER})"
 )
 _PHONE_TRUNK = lazy(
-    r"(?<![\w.,:/+-])\(?0[1-9]\d{0,4}\)?(?:[ .\-/\u2010-\u2013\u00a0\u202f]{1,3}\d{2,8}){1,5}(?![\w]|[.,:]\d)"
+    rf"(?:(?<![\w.,:/+-])|{BEFORE})"
+    r"\(?0[1-9]\d{0,4}\)?(?:[ .\-/\u2010-\u2013\u00a0\u202f]{1,3}\d{2,8}){1,5}"
+    rf"(?:(?![\w]|[.,:]\d)|{AFTER})"
 )
 _PHONE_BARE0 = lazy(r"(?<![\w.,:/+#-])0[1-9]\d{7,9}(?![\w]|[.,:-]\d)")
 _PHONE_BARE = lazy(r"(?<![\w.,:/+#=-])(?:1?[2-9]\d{2}[2-9]\d{6}|1[3-9]\d{9})(?![\w]|[.,:-]\d)")

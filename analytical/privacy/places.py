@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from .lazy import lazy
-from .look import Look, Span
+from .look import BEFORE, Look, Span
 from .words import words
 
 __all__ = ["ANNOUNCING", "STREET_END", "announced", "find", "streets", "three_words"]
@@ -99,7 +99,7 @@ _PO_BOX = lazy(
 )
 _DECIMAL = r"[-+]?\d{1,3}\.\d{3,}"
 _COORDINATES = lazy(
-    rf"(?<![\w.+-])(?:geo:|@|ll=|q=|loc:)?({_DECIMAL})°?\s?[NS]?\s?[,;/_ "
+    rf"(?:(?<![\w.+-])|{BEFORE})(?:geo:|@|ll=|q=|loc:)?({_DECIMAL})°?\s?[NS]?\s?[,;/_ "
     rf"|]\s{{0,2}}({_DECIMAL})°?\s?[EW]?(?![\w.]\d|\d)",
     _I,
 )

@@ -13,7 +13,7 @@ from .lazy import lazy
 from .look import Look, Span
 from .words import denied_key, words
 
-__all__ = ["ANNOUNCING", "find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
+__all__ = ["ANNOUNCING", "code", "find", "is_random", "prefixed", "record_id", "token_label", "unwritten"]
 
 _I = re.IGNORECASE
 _PREFIXED = lazy(
@@ -31,7 +31,7 @@ _PREFIXED = lazy(
     r"|NRAK-\w{16,}+"
     r"|PMAK-[\w-]{16,}+|rubygems_\w{16,}+|sntry[su]_[\w=+/-]{16,}+|ntn_\w{16,}+|ph[cxrs]_\w{16,}+|pat-(?:na"
     r"|eu)\d-[\w-]{16,}+"
-    r"|[rs]k_[a-z]+_\w{16,}+|(?:AC|SK)[0-9a-f]{32}|dapi[0-9a-f]{32}|glsa_\w{20,}+|gsk_\w{20,}+|r8_\w{20,}+"
+    r"|[a-z]{2,6}_(?:live|test|prod|sandbox)_\w{10,}+|[rs]k_[a-z]+_\w{16,}+|(?:AC|SK)[0-9a-f]{32}|dapi[0-9a-f]{32}|glsa_\w{20,}+|gsk_\w{20,}+|r8_\w{20,}+"
     r"|pplx-\w{20,}+"
     r"|xkeysib-[\w-]{16,}+|re_\w{16,}+|AGE-SECRET-KEY-1\w{20,}+|\$2[abxy]\$\d\d\$[\w./]{20,}+"
     r"|\$argon2\w+\$[\w$=,+/]{20,}+"
@@ -72,6 +72,7 @@ _LICENCE = lazy(r"(?<![A-Za-z0-9-])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}(?![A-Za-
 _HIDDEN = lazy(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
 #: Between the rarest written words and drawn letters.
 _UNWRITTEN = 5.1
+_UNWRITTEN_CODE = 4.9
 _MAIL = lazy(r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}")
 
 
@@ -163,6 +164,20 @@ def is_random(part: str) -> bool:
     return size - digits >= 12 and unwritten(part) >= _UNWRITTEN
 
 
+def code(text: str) -> bool:
+    """Tell whether a short run of letters and digits was drawn, where what stands before says that a code follows.
+
+    >>> code("zwQjnsGLO"), code("K0yFjywB"), code("addToCart"), code("newsletter")
+    (True, True, False, False)
+    """
+    if not text.isalnum() or text.isdigit() or len(text) < 6:
+        return False
+    if sum(map(str.isdigit, text)) >= 2:
+        return True
+    written = text.islower() or text.isupper() or text.istitle()
+    return not written and (_mixed(text) or unwritten(text) >= _UNWRITTEN_CODE)
+
+
 def token_label(run: str, *, strict: bool) -> str | None:
     """Return ``token`` or ``id`` where a run of token characters is one, else ``None``.
 
@@ -193,6 +208,9 @@ def token_label(run: str, *, strict: bool) -> str | None:
         # Base64 for URLs holds - and _ by chance: look for pieces that mix capitals, small letters and digits.
         mixed = [part for part in parts if len(part) > 3 and _mixed(part)]
         if sum(map(len, mixed)) >= 12 and sum(map(len, mixed)) * 2 >= len(bare):
+            return "token"
+        joined = "".join(parts)
+        if len(joined) >= 6 * len(parts) and sum(map(str.isdigit, joined)) >= 2 and _mixed(joined):
             return "token"
     if _LICENCE.fullmatch(bare):
         groups = [group for group in parts if any(c.isdigit() for c in group) and any(c.isalpha() for c in group)]

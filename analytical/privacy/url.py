@@ -17,7 +17,7 @@ from .lazy import lazy
 from .look import shorten
 from .memory import MISSING, Memory
 from .names import mentions_health
-from .tokens import is_random, record_id, token_label
+from .tokens import code, is_random, prefixed, record_id, token_label
 from .words import DENIED, DOUBTFUL, NOT_NAMES, PEOPLE, RESERVED, denied_key, first_names, fold, words
 
 __all__ = ["QUERY_ALLOW", "origin", "scrub_url", "with_route"]
@@ -57,7 +57,9 @@ _CONTEXT = words(
     "customer patient client member employee student passenger guest recipient contact konto profil benutzer "
     "kunde patientin compte utilisateur cuenta perfil usuario cliente for of order invoice booking appointment "
     "prescription name by from with to resume cv at s orders thanks congratulations page cart basket wishlist "
-    "dashboard inbox settings photos timeline results calendar messages"
+    "dashboard inbox settings photos timeline results calendar messages moin servus salut ola prezado prezada estimado "
+    "estimada caro cara gentile buongiorno benvenuto benvenuta bienvenido bienvenida hej beste geachte witaj merhaba "
+    "sehr cher chere querido querida prof madame monsieur signora signor doctor mevrouw pan pani sra srta capt rev"
 )
 _PLACES = words(
     "street st avenue ave road rd boulevard blvd lane ln drive dr court ct place pl square sq way terrace crescent "
@@ -80,7 +82,7 @@ _CREDENTIAL = words(
     "unsubscribe optout opt-out optin opt-in ticket passcode pin webhook webhooks hooks hook preview claim redeem "
     "authorize grant validate passwort zuruecksetzen bestaetigen einladung aktivieren abmelden reinitialiser "
     "confirmer restablecer confirmar password_reset reset_password verify_email confirm_email magic_link s sid "
-    "jsessionid phpsessid"
+    "jsessionid phpsessid 2fa mfa totp tan"
 )
 _CODES = words(
     "otp code codes verify verification confirm confirmation pin passcode token activate activation mfa 2fa totp"
@@ -110,9 +112,14 @@ _BORN = lazy(
     re.IGNORECASE,
 )
 _DECIMAL = lazy(r"[-+]?\d{1,3}\.\d{3,}")
+_BORN_ON = words(
+    "born birth birthday birthdate dob bday date-of-birth geburtstag geburtsdatum naissance nacimiento nascimento "
+    "nascita geboortedatum urodzenia"
+)
+# In lower case the word is also English for "by way of": only a whole segment of that form is a street's.
+_VIA = lazy(r"via(?:[-_][a-z]{3,20}){1,3}[-_][0-9]{1,3}[a-z]?", re.IGNORECASE)
 _LAT = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
 _COOKIELESS = lazy(r"\((?:[A-Z]\([\w-]+\))+\)")
-_CODE_LIKE = lazy(r"[A-Za-z0-9]{6,}")
 _RECIPIENT_VALUE = lazy(
     r"(?<![^\W_])(?:recipient|subscriber|subs?|user|contact|customer|member|rcpt|uid|cid|client|lead|person|patient"
     r"|r)[-_ .:]?(?:id[-_ .:]?)?\d{2,}(?!\d)",
@@ -133,11 +140,11 @@ _TELLING = frozenset(
     re.findall(
         "[a-z]+",
         " ".join(
-            _CONTEXT | _PLACES | _CREDENTIAL | _CODES | _CONTACT | _NAMED | _RECIPIENT | _SHORT_RECIPIENT | _SEARCHES
-            | _LAT | PEOPLE | DENIED
+            _CONTEXT | _PLACES | _BORN_ON | _CREDENTIAL | _CODES | _CONTACT | _NAMED | _RECIPIENT | _SHORT_RECIPIENT
+            | _SEARCHES | _LAT | PEOPLE | DENIED
         ),
     )
-) | {"geburtstag"}  # fmt: skip
+)  # fmt: skip
 # A name in two words could be a denied one, and a number behind it somebody's.
 _JOINED = lazy("-[^/]*/[^/]*[0-9]")
 #: Origins and queries that were lately left unchanged.
@@ -339,11 +346,13 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
                 label = "token" if is_random(raw) else None
             if label is None and len(raw) > 15 and len(words) > 1 and max(map(len, words)) > 15:
                 label = token_label(raw, strict=strict)
+            if label is None and len(raw) > 15 and "_" in raw and prefixed(raw):
+                label = "token"
         return label or (_in_context(raw, raw, before, strict, last) if before else None)
     if _SLUG.fullmatch(raw) and not _STREETS.search(raw):
         words = raw.lower().replace("_", "-").split("-")
         if _CONTEXT.isdisjoint(words) and _PLACES.isdisjoint(words) and all(map(_written, re.split("[-_.]", raw))):
-            pairs = sum(len(word) == 2 for word in words)
+            pairs = sum(len(word.partition(".")[0]) == 2 for word in words)
             if pairs < 6 and (len(raw) < 16 or len(words) > 1):
                 return _in_context(raw, raw, before, strict, last) if before else None
     text = decoded(raw)
@@ -389,6 +398,8 @@ def _written(word: str) -> bool:
 def _announced(text: str) -> str | None:
     words = text.replace("-", " ").replace("_", " ").replace("+", " ")
     found = slug_spans(words) if " " in words else ()
+    if not found and _VIA.fullmatch(text):
+        return "place"
     return found[0][2] if found else None
 
 
@@ -404,6 +415,8 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
         return "phone"
     if before in _LAT and _DECIMAL.fullmatch(text):
         return "place"
+    if before in _BORN_ON and digits >= 4:
+        return "birth"
     if before in _NAMED and plain not in RESERVED and not text.isdigit():
         parts = re.split(r"[-._ +]", fold(text))
         if before not in ("name", "names", "login") or any(part in first_names() for part in parts):
@@ -427,9 +440,7 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
         if not strict and known and len(parts) > 1 and all(part.isalpha() for part in parts):
             return "name"
     if strict:
-        if before in _RECIPIENT and digits:
-            return "id"
-        if before in _SHORT_RECIPIENT and _CODE_LIKE.fullmatch(text) and digits >= 2 and not text.isdigit():
+        if (before in _RECIPIENT and (digits or code(text))) or (before in _SHORT_RECIPIENT and code(text)):
             return "id"
         if before in _SEARCHES and not text.isdigit() and mentions_health(text.replace("-", " ").replace("+", " ")):
             return "search"
@@ -468,7 +479,9 @@ def _value(value: str, strict: bool) -> bool:
     """Tell whether the value of an allowed parameter may stay."""
     if len(value) <= 32 and _PLAIN.fullmatch(value) and _CONTEXT.isdisjoint(re.split("[-_]", value.lower())):
         return not (strict and not value.isdigit() and mentions(value))
-    text = decoded(value.replace("+", " " if not value.startswith("+") else "+"))
+    if "+" in value and not _value(value.replace("+", "%2B"), strict):
+        return False
+    text = decoded(value.replace("+", " "))
     if len(text) > 512 or "://" in text:
         return False
     words = text.replace("-", " ").replace("_", " ")

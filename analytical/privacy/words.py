@@ -191,6 +191,8 @@ NOT_NAMES = words(
     "acquisition "
     "journey- satisfaction lifetime retention relationship churn onboarding persona personas stories- flow- "
     "generated "
+    "deutschland osterreich schweiz frankreich italien spanien europa europe espana brasil brazil italia portugal "
+    "polska nederland sverige norge danmark suomi argentina colombia chile peru canada australia asia africa "
     "friendly centric facing defined testimonial testimonials portal- zero null none unknown undefined true false n/a"
 )
 
