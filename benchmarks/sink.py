@@ -1,7 +1,7 @@
 """A server that takes everything and counts it, in a process of its own: the other end of every measurement.
 
 It answers what each platform's SDK wants to hear. A delay makes it a distant platform; connections are served
-concurrently, so that the delay is latency and not a limit.
+concurrently, so that the delay is latency and not a limit. ``limits`` measures what the server itself can take.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import asyncio
 import gzip
 import json
 import multiprocessing
+import socket
 import sys
+import time
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -27,49 +29,79 @@ class Counter:
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
+        self.begin()
+
+    def begin(self) -> None:
         self.requests = self.octets = self.marks = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                lowered = head.lower()
-                body = b""
-                at = lowered.find(b"content-length:")
-                if at >= 0:
-                    body = await reader.readexactly(int(lowered[at + 15 : lowered.index(b"\r\n", at)]))
-                elif b"transfer-encoding: chunked" in lowered:
-                    body = await self._chunks(reader)
-                if b"content-encoding: gzip" in lowered:
-                    body = gzip.decompress(body)
-                path = head.split(b" ", 2)[1]
-                if path.startswith(b"/-/"):
-                    self._control(path, writer)
-                    continue
-                found = body.count(MARK) + path.count(MARK)
-                self.requests += 1
-                self.octets += len(head) + len(body)
-                self.marks += found
-                if self.delay:
-                    await asyncio.sleep(self.delay)
-                writer.write(_answer(path, found))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def _chunks(self, reader: asyncio.StreamReader) -> bytes:
-        whole = b""
-        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-            whole += (await reader.readexactly(size + 2))[:-2]
-        await reader.readexactly(2)
-        return whole
-
-    def _control(self, path: bytes, writer: asyncio.StreamWriter) -> None:
+    def control(self, path: bytes) -> bytes:
+        """Obey ``/-/reset`` and ``/-/delay/SECONDS``; answer with the counts."""
         if path == b"/-/reset":
-            self.requests = self.octets = self.marks = 0
+            self.begin()
         elif path.startswith(b"/-/delay/"):
             self.delay = float(path.rsplit(b"/", 1)[1])
         counts = {"requests": self.requests, "octets": self.octets, "marks": self.marks}
-        writer.write(_http(200, json.dumps(counts).encode()))
+        return _http(200, json.dumps(counts).encode())
+
+
+class Connection(asyncio.Protocol):
+    """One connection: a request, its answer, the next request."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (found := _request(self._buffer)) is not None:
+            head, body, used = found
+            del self._buffer[:used]
+            self._answer(head, body)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        counter = self._counter
+        path = head.split(b" ", 2)[1]
+        if path.startswith(b"/-/"):
+            self._transport.write(counter.control(path))
+            return
+        if b"content-encoding: gzip" in head.lower():
+            body = gzip.decompress(body)
+        marks = body.count(MARK) + path.count(MARK)
+        counter.requests += 1
+        counter.octets += len(head) + len(body)
+        counter.marks += marks
+        if counter.delay:
+            asyncio.get_running_loop().call_later(counter.delay, self._transport.write, _answer(path, marks))
+        else:
+            self._transport.write(_answer(path, marks))
+
+
+def _request(data: bytearray) -> tuple[bytes, bytes, int] | None:
+    """Return the head and the body of the first request and the bytes that they take; ``None`` if it is not whole."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head, start = bytes(data[:end]), end + 4
+    lowered = head.lower()
+    at = lowered.find(b"content-length:")
+    if at >= 0:
+        size = int(lowered[at + 15 :].split(b"\r\n", 1)[0])
+        return (head, bytes(data[start : start + size]), start + size) if len(data) >= start + size else None
+    if b"transfer-encoding: chunked" not in lowered:
+        return head, b"", start
+    body = b""
+    while (line := data.find(b"\r\n", start)) >= 0:
+        size = int(data[start:line].split(b";")[0], 16)
+        start = line + 2 + size + 2
+        if len(data) < start:
+            break
+        if not size:
+            return head, body, start
+        body += data[line + 2 : line + 2 + size]
+    return None
 
 
 def _answer(path: bytes, found: int) -> bytes:
@@ -99,7 +131,8 @@ def _http(status: int, body: bytes) -> bytes:
 def _run(connection: Any, delay: float) -> None:
     async def main() -> None:
         counter = Counter(delay)
-        server = await asyncio.start_server(counter.serve, "127.0.0.1", 0, limit=64 * 2**20, backlog=512)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(counter), "127.0.0.1", 0, backlog=512)
         connection.send(server.sockets[0].getsockname()[1])
         async with server:
             await server.serve_forever()
@@ -134,11 +167,38 @@ def sink(delay: float = 0.0) -> Iterator[Sink]:
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs, delay), daemon=True)
     process.start()
+    theirs.close()  # so that a server that does not start is an end of file here, and no wait
     try:
         yield Sink(ours.recv())
     finally:
         process.terminate()
         process.join(5)
+
+
+def limits(to: Sink, *, seconds: float = 1.0) -> tuple[float, float]:
+    """Return what the server takes at most: hits a second in batches of 100, and requests a second of one hit each.
+
+    Requests that were made beforehand, over four kept connections, written without waiting for their turn.
+    """
+    to.reset()
+    one = b'{"title":"%s","url":"https://shop.example/products/1","referrer":"https://www.search.example/"}' % MARK
+    return _press(to, b'{"batch":[%s]}' % b",".join([one] * 100), 100, seconds), _press(to, one, 1, seconds)
+
+
+def _press(to: Sink, body: bytes, hits: int, seconds: float) -> float:
+    message = b"POST /batch/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    connections = [socket.create_connection(("127.0.0.1", to.port)) for _ in range(4)]
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        for connection in connections:
+            connection.sendall(message)
+        for connection in connections:
+            connection.recv(65_536)
+        count += len(connections)
+    rate = count * hits / (time.perf_counter() - began)
+    for connection in connections:
+        connection.close()
+    return rate
 
 
 if __name__ == "__main__":
