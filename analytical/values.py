@@ -111,8 +111,9 @@ def text(value: str, note: Note) -> str:
 
 
 def _scalar(name: str, value: Any, note: Note) -> str | int | float | bool | None:
+    if value.__class__ is not type(value):
+        value = _unwrapped(value)
     if isinstance(value, str):
-        # A proxy says that it is a str and is none: Django's SimpleLazyObject, Werkzeug's LocalProxy.
         return text(str.__str__(value) if issubclass(type(value), str) else str(value), note)
     if value is None or isinstance(value, bool):
         return value
@@ -146,6 +147,20 @@ def _scalar(name: str, value: Any, note: Note) -> str | int | float | bool | Non
         f"{name}={_shown(value)} cannot be sent; expected text, a number, a date, a UUID or a Decimal"
         + (". Decode bytes first: value.decode()" if isinstance(value, (bytes, bytearray, memoryview)) else "")
     )
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the number, truth or nothing that a proxy stands for; other proxies answer for themselves.
+
+    A proxy says that it is a str, an int … and is none: Django's SimpleLazyObject, Werkzeug's LocalProxy.
+    """
+    claimed = value.__class__
+    if issubclass(claimed, bool):
+        return bool(value)
+    for plain, numbers in ((int, Integral), (float, Real), (Decimal, Decimal)):
+        if issubclass(claimed, numbers):
+            return plain(str(value))  # Django's has no __int__
+    return None if claimed is type(None) else value
 
 
 def _is_lazy(value: Any) -> bool:

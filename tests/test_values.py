@@ -67,6 +67,22 @@ def test_django_lazy_text_becomes_text() -> None:
 
 
 @pytest.mark.parametrize(
+    "behind", ["text", 42, True, 2.5, Decimal("1.10"), UUID(int=1), date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)]
+)
+def test_what_stands_behind_a_proxy_is_taken(behind: Any) -> None:
+    from django.utils.functional import SimpleLazyObject
+    from werkzeug.local import LocalProxy
+
+    plain = coerce("properties", {"a": behind}, notes()[1])
+    for proxy in (SimpleLazyObject(lambda: behind), LocalProxy(lambda: behind)):
+        found = coerce("properties", {"a": proxy}, notes()[1])
+        assert found == plain
+        assert type(found["a"]) is type(plain["a"])
+    assert coerce("user_id", SimpleLazyObject(lambda: 42), notes()[1]) == "42"
+    assert coerce("user_id", LocalProxy(lambda: None), notes()[1]) is None
+
+
+@pytest.mark.parametrize(
     ("given_value", "expected"),
     [
         ({"a": Decimal("9.90"), "b": {3, 1, 2}, "c": (1, 2), "d": None}, {"a": "9.90", "b": [1, 2, 3], "c": [1, 2]}),
