@@ -51,6 +51,7 @@ __all__ = [
     "iso",
     "language_tag",
     "lone",
+    "names_robot",
     "number",
     "option",
     "packed",
@@ -306,6 +307,11 @@ class Backend:
     def answer(cls, request: Request, decoded: Sequence[Decoded]) -> Response:
         """Answer as the platform does."""
         return Response(status=200)
+
+    @classmethod
+    def answer_probe(cls, request: Request) -> Response | None:
+        """Answer :meth:`probe` as the platform does; ``None`` where a request is no such call, and may be a hit."""
+        return None
 
     # -- what every provider file uses ----------------------------------------------------------------------------
 
@@ -622,6 +628,19 @@ def header(message: Request | Response, name: str) -> str | None:
     """Return a header by name in any case."""
     wanted = name.lower()
     return next((value for key, value in message.headers.items() if key.lower() == wanted), None)
+
+
+#: Robots that say so. Libraries (python-requests, curl) are left out: some platforms take them, and tests use them.
+_ROBOT = re.compile(r"(?<!cu)bot\b|crawl|spider|headlesschrome", re.IGNORECASE)
+
+
+def names_robot(user_agent: str) -> bool:
+    """Tell whether a browser's string names a robot, as every platform's own list would find.
+
+    >>> names_robot("Mozilla/5.0 (compatible; Googlebot/2.1)"), names_robot("Mozilla/5.0 (X11; Linux x86_64)")
+    (True, False)
+    """
+    return _ROBOT.search(user_agent) is not None
 
 
 #: What a form's body makes of each byte (https://url.spec.whatwg.org/#application/x-www-form-urlencoded).

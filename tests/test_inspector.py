@@ -250,6 +250,58 @@ def test_plain_bounds_whatever_arrives() -> None:
     assert plain(float("inf")) == "Infinity"
 
 
+# -- answers as the platform gives them --
+
+
+@pytest.mark.parametrize(
+    ("path", "payload"),
+    [
+        ("/api/event", {"name": "pageview", "url": "https://example.com/", "domain": "example.com"}),
+        (
+            "/api/send",
+            {"type": "event", "payload": {"website": DESTINATIONS["umami"][0], "hostname": "e.com", "url": "/"}},
+        ),
+    ],
+)
+def test_a_robots_hit_is_taken_and_dropped_as_the_platforms_do(path: str, payload: Any, inspector: Inspector) -> None:
+    body = json.dumps(payload).encode()
+    for browser, kept in ((UA, True), ("Mozilla/5.0 (compatible; Googlebot/2.1)", False)):
+        status, headers, said = ask(inspector, "POST", path, body, {"User-Agent": browser})
+        assert status in (200, 202)
+        assert ("x-plausible-dropped" in headers or said == b'{"beep":"boop"}') is not kept
+        assert bool(inspector.hits()[-1]["findings"]) is not kept
+
+
+def test_broken_json_is_refused_by_plausible(inspector: Inspector) -> None:
+    status, _, said = ask(inspector, "POST", "/api/event", b'{"name":', {"User-Agent": UA})
+    assert (status, list(json.loads(said)["errors"])) == (400, ["request"])
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "options"),
+    [
+        ("matomo", 1, {"token_auth": "0123456789abcdef0123456789abcdef"}),
+        ("goatcounter", "code", {"api_key": "a-key-of-goatcounter"}),
+        ("plausible", "example.com", {}),
+    ],
+)
+def test_a_platforms_check_of_credentials_is_answered_and_is_no_hit(
+    name: str, id: Any, options: Any, inspector: Inspector
+) -> None:
+    with analytical.Provider(name, id, endpoint=inspector.url, **options) as provider:
+        backend: Any = provider.backend
+        asked = backend.probe()
+    call = (asked.method, asked.url.removeprefix(inspector.url), asked.body, dict(asked.headers))
+    status, headers, said = ask(inspector, *call)
+    assert backend.probed(Response(status=status, headers=headers, body=said)) is None
+    assert inspector.hits(refused=True) == []
+    with Inspector(faults=Faults(status=401)) as refusing:
+        assert (
+            ask(refusing, asked.method, asked.url.removeprefix(inspector.url), asked.body, dict(asked.headers))[0]
+            == 401
+        )
+
+
 # -- what it does wrong on purpose -----------------------------------------------------------------------------------
 
 

@@ -61,6 +61,7 @@ class Inspector:
         self.faults = faults or Faults()
         self.store = Store(max_hits=max_hits, max_bytes=max_bytes, boot=os.urandom(6).hex())
         self.protocols = Protocols(registry)
+        self.protocols.classes()  # imported now: the first sender must not wait for it
         self._server = Server((host, port), self.store, self.protocols, self.faults, self.record, max_body=max_body)
         shown = self._server.server_address[0]
         shown = shown.decode() if isinstance(shown, bytes | bytearray) else str(shown)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from ..backend import Backend, Decoded
-from ..http import Request
+from ..http import Request, Response
 from ..registry import PROVIDERS, Registry
 from .masking import Masking
 from .store import plain
@@ -145,6 +145,17 @@ class Protocols:
         if claimed:
             return Reading(claimed[0], [], trouble or "Nothing in this request is a hit.")
         return Reading(None, [], "No platform known here takes hits on this path; see whether endpoint= is right.")
+
+    def probed(self, request: Request) -> Response | None:
+        """Return what a platform says to its own call that checks credentials; ``None`` for any other request."""
+        for backend in self.classes():
+            try:
+                answer = backend.answer_probe(request)
+            except Exception:  # noqa: BLE001 - hostile bytes; a protocol that cannot tell was not asked
+                answer = None
+            if answer is not None:
+                return answer
+        return None
 
     def _claimed(self, request: Request) -> Iterator[type[Backend]]:
         for backend in self.classes():

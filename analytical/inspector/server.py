@@ -263,6 +263,11 @@ class _Handler(BaseHTTPRequestHandler):
             headers=Headers(list(self.headers.items())),
             body=body,
         )
+        checked = self.server.protocols.probed(request)
+        if checked is not None:
+            # A platform's own call that checks credentials; it records nothing there, and nothing here.
+            self._answer(checked if self.server.faults.next() == "answer" else self._failing())
+            return
         reading = self.server.protocols.read(request)
         if not reading.hits and (self.command not in ("POST", "PUT") or reading.backend is None) and not body:
             # A browser's favicon, a health check, a platform's own read-only call: an answer, but no hit.
@@ -280,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = self.server.faults.failing_status
             self.server.record(request, reading, target=arrived, outcome="refused", status=status)
             self._pause(sleep)
-            self._answer(Response(status=status, headers={"retry-after": "1"} if status in (429, 503) else {}))
+            self._answer(self._failing())
             return
         if reading.backend is None:
             response = Response(status=404, body=reading.trouble.encode())
@@ -292,6 +297,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.record(request, reading, target=arrived, status=response.status)
         self._pause(sleep)
         self._answer(response)
+
+    def _failing(self) -> Response:
+        status = self.server.faults.failing_status
+        return Response(status=status, headers={"retry-after": "1"} if status in (429, 503) else {})
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

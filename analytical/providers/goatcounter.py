@@ -193,5 +193,13 @@ class GoatCounter(Backend):
             return Response(status=400, headers=_JSON, body=compact({"errors": errors}))
         return Response(status=202, headers=_JSON, body=b'{"status":"ok"}')
 
+    @classmethod
+    def answer_probe(cls, request: Request) -> Response | None:
+        if request.method != "GET" or not urlsplit(request.url).path.endswith("/api/v0/me"):
+            return None
+        if header(request, "Authorization") is None:
+            return Response(status=403, headers=_JSON, body=b'{"error":"no Authorization header"}')
+        return Response(status=200, headers=_JSON, body=b'{"user":{"id":1},"token":{"name":"inspector"}}')
+
 
 _JSON = MappingProxyType({"content-type": "application/json"})

@@ -352,6 +352,14 @@ class Matomo(Backend):
             report["invalid_indices"] = [i for i, wrong in enumerate(bad) if wrong]
         return Response(status=200, headers={"content-type": "application/json"}, body=compact(report))
 
+    @classmethod
+    def answer_probe(cls, request: Request) -> Response | None:
+        query = dict(parse_qsl(urlsplit(request.url).query))
+        if query.get("module") != "API" or query.get("method") != "SitesManager.getSiteFromId":
+            return None
+        site = {"idsite": query.get("idSite", ""), "name": "Inspector"}
+        return Response(status=200, headers={"content-type": "application/json"}, body=compact(site))
+
 
 _FORM = MappingProxyType({"Content-Type": "application/x-www-form-urlencoded"})
 

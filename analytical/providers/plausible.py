@@ -21,6 +21,7 @@ from ..backend import (
     folded,
     header,
     header_text,
+    names_robot,
     number,
     option,
     parsed,
@@ -37,6 +38,7 @@ __all__ = ["Plausible"]
 #: Properties of an event, and bytes of one's name and value; more than these are dropped or refused.
 MOST_PROPS, LONGEST_KEY, LONGEST_PROP = 30, 300, 2000
 _FOLDED = ("category", "label")
+_ROBOT = "the browser names a robot: the hit is dropped"
 _KEPT = ("pageview", "engagement")
 
 
@@ -147,7 +149,7 @@ class Plausible(Backend):
     def decode(cls, request: Request) -> list[Decoded]:
         body = parsed(request.body)
         if not isinstance(body, dict):
-            return [Decoded(kind="pageview", findings=["the body is no JSON object"])]
+            return [Decoded(kind="pageview", findings=["request: the body is no JSON object (400)"])]
         short = {"n": "name", "u": "url", "d": "domain", "r": "referrer", "p": "props", "m": "props", "$": "revenue"}
         native: dict[str, Any] = {short.get(str(key)) or str(key): value for key, value in body.items()}
         for name in ("User-Agent", "X-Forwarded-For"):
@@ -168,14 +170,23 @@ class Plausible(Backend):
     @classmethod
     def answer(cls, request: Request, decoded: Sequence[Decoded]) -> Response:
         errors = {
-            finding.split(" ", 1)[0]: [finding]
+            finding.split(" ", 1)[0].rstrip(":"): [finding]
             for hit in decoded
             for finding in hit.findings
             if finding.endswith("(400)")
         }
         if errors:
             return Response(status=400, headers={"content-type": "application/json"}, body=compact({"errors": errors}))
-        return Response(status=202, headers={"content-type": "text/plain"}, body=b"ok")
+        answered = {"content-type": "text/plain"}
+        if any(_ROBOT in hit.findings for hit in decoded):
+            answered["x-plausible-dropped"] = "1"
+        return Response(status=202, headers=answered, body=b"ok")
+
+    @classmethod
+    def answer_probe(cls, request: Request) -> Response | None:
+        if not cls.claims(request) or header(request, "X-Debug-Request") != "true":
+            return None
+        return Response(status=200, headers={"content-type": "text/plain"}, body=b"127.0.0.1")
 
 
 def _props(props: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,6 +215,8 @@ def _findings(native: Mapping[str, Any]) -> list[str]:
         found.append("domain is required")
     if not native.get("User-Agent"):
         found.append("the User-Agent header is required")
+    elif names_robot(str(native["User-Agent"])):
+        found.append(_ROBOT)
     props = native.get("props")
     if isinstance(props, dict):
         if len(props) > MOST_PROPS:
