@@ -472,7 +472,7 @@ def _templates() -> dict[tuple[str, str, str], tuple[str, str]]:
         held = f"Mozilla/5.0 (Linux; Android 10; K; wv) {blink} Version/4.0"
         rows["webview", "android", form] = ("webview_android", f"{held} Chrome/@M@.0.0.0 {safari}")
         rows["facebook", "android", form] = ("", f"{held} Chrome/138.0.0.0 {safari} [FB_IAB/FB4A;FBAV/500.0;]")
-        rows["instagram", "android", form] = ("", f"{held} Chrome/138.0.0.0 {safari} Instagram 400.0")
+        rows["instagram", "android", form] = ("", f"{held} Chrome/138.0.0.0 {safari} Instagram 400.0.0")
         rows["yandex", "android", form] = ("", f"{start} Chrome/138.0.0.0 YaBrowser/25.8.0.0 {safari}")
         rows["uc", "android", form] = ("", f"{start} Version/4.0 Chrome/123.0.0.0 UCBrowser/15.0.0.0 {safari}")
         rows["android", "android", form] = (
@@ -499,9 +499,9 @@ def _templates() -> dict[tuple[str, str, str], tuple[str, str]]:
         rows["opera", "ios", form] = ("", f"{held} Version/18.6 {end} OPT/6.0")
         rows["google", "ios", form] = ("", f"{held} GSA/380.0.0 {end}")
         rows["duckduckgo", "ios", form] = ("", f"{held} Version/18.6 {end} Ddg/18.6")
-        rows["yandex", "ios", form] = ("", f"{held} Version/18.6 YaBrowser/25.8 {end}")
+        rows["yandex", "ios", form] = ("", f"{held} Version/18.6 YaBrowser/25.8.0.0 {end}")
         rows["facebook", "ios", form] = ("", f"{held} Mobile/15E148 [FBAN/FBIOS;FBAV/500.0]")
-        rows["instagram", "ios", form] = ("", f"{held} Mobile/15E148 Instagram 400.0")
+        rows["instagram", "ios", form] = ("", f"{held} Mobile/15E148 Instagram 400.0.0")
         rows["wkwebview", "ios", form] = ("", f"{held} Mobile/15E148")
     rows["operamini", "android", "mobile"] = (
         "",

@@ -29,7 +29,13 @@ _COMMON_SCREENS = words(
     "375x667 360x640 384x832 412x892 402x874 440x956 768x1024 820x1180 810x1080 800x1280 1280x832 1512x982 "
     "1470x956 1728x1117 2560x1080 3440x1440"
 )
-_OPAQUE = lazy(r"[0-9a-fA-F]{16,}|[0-9.]{1,40}|[\w.=+/:-]{16,}")
+# Drawn, or a number, alone or behind the word for what it numbers (``user-17``): not a name that somebody chose.
+_OPAQUE = lazy(
+    r"[0-9a-fA-F]{16,}|[0-9.]{1,40}|[\w.=+/:-]{16,}"
+    r"|(?:u|us(?:e)?r|uid|id|c|cust(?:omer)?|acc(?:oun)?t|m|member|client|visitor|subscriber|person|contact|tenant|org"
+    r"|employee|student|patient|guest|kunde|benutzer)[-_.:#]?[0-9]{1,20}",
+    re.IGNORECASE,
+)
 
 
 def rules(*, strict: bool, query_allow: frozenset[str], denied: Callable[[str], bool]) -> Mapping[Kind, Rule]:
@@ -139,7 +145,7 @@ _STRICT: Mapping[Kind, str] = {
     ),
     "referrer": "Cut to its origin.",
     "text": _CAREFUL["text"] + " Also record ids, handles and what somebody searched for.",
-    "user_id": _ID + " So is a handle: what passes is a number, or an id of 16 characters and more.",
+    "user_id": _ID + " So is a handle: what passes is a number, one such as user-17, or an id of 16 characters and more.",
     "language": "Keeps language and region of the first tag.",
     "screen": "Keeps WIDTHxHEIGHT where many people have it; anything else is removed.",
 }

@@ -231,6 +231,9 @@ def _tokenish(value: str) -> bool:
 
 
 def _runs(text: str, strict: bool) -> Iterator[Span]:
+    for match in _HIDDEN.finditer(text):
+        if _hidden(match.group()):
+            yield *match.span(), "email"
     for match in _RUN.finditer(text):
         run = match.group()
         label = token_label(run, strict=strict) if "/" not in run or "+" in run else None
@@ -243,9 +246,6 @@ def _runs(text: str, strict: bool) -> Iterator[Span]:
                 start += len(part) + 1
         elif label:
             yield *match.span(), label
-    for match in _HIDDEN.finditer(text):
-        if _hidden(match.group()):
-            yield *match.span(), "email"
 
 
 def _hidden(run: str) -> bool:
