@@ -145,7 +145,9 @@ _STRICT: Mapping[Kind, str] = {
     ),
     "referrer": "Cut to its origin.",
     "text": _CAREFUL["text"] + " Also record ids, handles and what somebody searched for.",
-    "user_id": _ID + " So is a handle: what passes is a number, one such as user-17, or an id of 16 characters and more.",
+    "user_id": (
+        _ID + " So is a handle: what passes is a number, one such as user-17, or an id of 16 characters and more."
+    ),
     "language": "Keeps language and region of the first tag.",
     "screen": "Keeps WIDTHxHEIGHT where many people have it; anything else is removed.",
 }
