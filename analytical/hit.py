@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 
 import msgspec
 
-__all__ = ["COMMON", "DATA_FIELDS", "Hit", "HitFields", "Kind", "key_id", "new_id"]
+__all__ = ["COMMON", "DATA_FIELDS", "Hit", "HitFields", "Kind", "VisitFields", "key_id", "new_id"]
 
 #: The kind of a datum: what the privacy gate looks at.
 Kind = Literal[
@@ -33,8 +33,8 @@ Kind = Literal[
 ]
 
 
-class HitFields(TypedDict, total=False):
-    """The keywords of ``pageview()``, ``event()`` and every other call that makes a hit. ``None`` means absent."""
+class VisitFields(TypedDict, total=False):
+    """The keywords of every call that makes a hit: who, where and when. ``None`` means absent."""
 
     url: str | None  #: the page's address, absolute; a path where the platform takes one
     title: str | None  #: the page's title
@@ -47,17 +47,22 @@ class HitFields(TypedDict, total=False):
     user_id: str | None  #: an opaque id of the person, never an address of theirs
     session_id: str | int | None  #: an opaque id of the visit
     screen: str | None  #: ``WIDTHxHEIGHT`` in pixels
-    name: str | None  #: an event's name or action (``signup``)
-    category: str | None  #: an event's category
-    label: str | None  #: an event's label
-    value: float | Decimal | None  #: an event's value
-    currency: str | None  #: ISO 4217, where ``value`` is money
     properties: Mapping[str, Any] | None  #: an event's own data: names to JSON values
     consent: Mapping[str, bool] | None  #: agreed to: ``analytics``, ``ad_user_data``, ``ad_personalization``
     time: datetime | float | None  #: when it happened: an aware datetime, or seconds since 1970
     key: str | None  #: a business id: the same key is the same hit, so a retried job counts once
     subject: str | None  #: a keyed opaque tag by which a withdrawal finds what is queued
     priority: int | None  #: 0 for what may be dropped first; a higher one outlives it in a full spool
+
+
+class HitFields(VisitFields, total=False):
+    """The keywords of ``pageview()``, ``event()`` and ``track_hit()``. ``None`` means absent."""
+
+    name: str | None  #: an event's name or action (``signup``)
+    category: str | None  #: an event's category
+    label: str | None  #: an event's label
+    value: float | Decimal | None  #: an event's value
+    currency: str | None  #: ISO 4217, where ``value`` is money
 
 
 #: The common fields that carry data, and the kind of each: what a hit holds and a backend may encode.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
@@ -26,7 +26,7 @@ from ..route import Route
 from ..transports import Transport
 from ..values import KEYWORDS, TEXTUAL, coerce, seconds, unknown_field
 from ..verdict import Verdict
-from .vocabulary import Vocabulary
+from .vocabulary import Entity, Moment, Vocabulary
 
 __all__ = ["Explanation", "Shell", "alive"]
 
@@ -158,6 +158,8 @@ class Shell(Vocabulary):
         params: Mapping[str, Any] | None = None,
         /,
         *,
+        entities: Iterable[Entity] | None = None,
+        true_time: Moment | None = None,
         on_success: OnSuccess | None = None,
         on_failure: OnFailure | None = None,
         **fields: Unpack[HitFields],
@@ -166,6 +168,9 @@ class Shell(Vocabulary):
 
         Args:
             params: the provider's own keys, as its documentation spells them.
+            entities: what it was about, where the platform knows such a thing (Snowplow): pairs
+                ``{"schema": "iglu:…", "data": {…}}``.
+            true_time: the exact moment, from a better clock than this machine's, where the platform knows such a thing.
             on_success: called once with nothing when the platform has taken it.
             on_failure: called once with the exception when it never will.
             fields: the common names, the same for every provider; they win over ``params``.
@@ -177,8 +182,11 @@ class Shell(Vocabulary):
         Raises:
             InvalidHit: a ``ValueError``: something required is missing, or a value is of no kind that can be sent.
             UnknownField: a keyword that no provider knows.
+            Unsupported: ``entities`` or ``true_time`` on a platform that has no place for them.
             DeliveryError: with ``fail_silently=False`` only.
         """
+        if entities is not None or true_time is not None:
+            params = self._about(params, entities, true_time)
         return self._hit("pageview", params, fields, on_success, on_failure)
 
     def event(
@@ -186,6 +194,8 @@ class Shell(Vocabulary):
         name_or_params: str | Mapping[str, Any] | None = None,
         /,
         *,
+        entities: Iterable[Entity] | None = None,
+        true_time: Moment | None = None,
         on_success: OnSuccess | None = None,
         on_failure: OnFailure | None = None,
         **fields: Unpack[HitFields],
@@ -194,19 +204,24 @@ class Shell(Vocabulary):
 
         Arguments, result and errors are those of :meth:`pageview`.
         """
+        params: Mapping[str, Any] | None = None
         if isinstance(name_or_params, Mapping):
-            return self._hit("event", name_or_params, fields, on_success, on_failure)
-        if name_or_params is not None:
+            params = name_or_params
+        elif name_or_params is not None:
             if fields.get("name") is not None:
                 raise InvalidHit("event() was given its name twice: as the first argument and as name=")
             fields["name"] = name_or_params
-        return self._hit("event", None, fields, on_success, on_failure)
+        if entities is not None or true_time is not None:
+            params = self._about(params, entities, true_time)
+        return self._hit("event", params, fields, on_success, on_failure)
 
     def track_hit(
         self,
         hit_type: str,
         params: Mapping[str, Any] | None = None,
         *,
+        entities: Iterable[Entity] | None = None,
+        true_time: Moment | None = None,
         on_success: OnSuccess | None = None,
         on_failure: OnFailure | None = None,
         **fields: Unpack[HitFields],
@@ -215,6 +230,8 @@ class Shell(Vocabulary):
 
         Arguments, result and errors are those of :meth:`pageview`.
         """
+        if entities is not None or true_time is not None:
+            params = self._about(params, entities, true_time)
         return self._hit(hit_type, params, fields, on_success, on_failure)
 
     def explain(
@@ -422,14 +439,17 @@ class Shell(Vocabulary):
         if facts is not None:
             for name in _FILLS:
                 value = getattr(facts, name)
-                if value is not None:
+                if value:
                     draft[name] = value
         if params is not None:
             self._lift(params, draft, notes)
         for name, value in fields.items():
             # Nearly everything is short plain text under a common name: that way is kept short.
             if type(value) is str and name in TEXTUAL and len(value) < 4096 and value.isascii():
-                draft[name] = value
+                if value:
+                    draft[name] = value
+                else:  # frameworks say "" for a header that is not there
+                    draft.pop(name, None)
             elif value is not None:
                 self._take(name, value, draft, notes)
         for name in self._required.get(kind, _UNKNOWN):
@@ -449,7 +469,7 @@ class Shell(Vocabulary):
             )
         lifted, rest = self.backend.lift(params)
         for name, value in lifted.items():
-            plain = None if value is None else coerce(name, value, _noter(notes, name))
+            plain = None if value is None or value == "" else coerce(name, value, _noter(notes, name))
             if plain is not None:
                 draft[name] = plain
         native: dict[str, Any] = {}
@@ -466,7 +486,9 @@ class Shell(Vocabulary):
     def _take(self, name: str, value: Any, draft: dict[str, Any], notes: list[Note]) -> None:
         if name not in KEYWORDS:
             raise unknown_field(name)
-        if name == "time":
+        if type(value) is str and not value and name != "time":
+            draft.pop(name, None)
+        elif name == "time":
             draft["time"] = seconds(value)
         elif name == "key":
             draft["id"] = key_id(str(coerce("key", value, _noter(notes, name))), self._scope)

@@ -215,6 +215,8 @@ class Snowplow(Backend):
             native["co"] = list(entities)
         if "ttm" in given:
             native["ttm"] = given.pop("ttm")
+        if not given:
+            return native
         spelled = _SPELLED.get(kind)
         if spelled is not None:
             return native | {spelled[name]: value for name, value in given.items()}

@@ -6,14 +6,16 @@ and every other refuses with the names of those that have it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol, Unpack, runtime_checkable
 
 from ..backend import Backend
 from ..errors import InvalidHit, Unsupported
-from ..hit import HitFields
+from ..hit import VisitFields
 from ..registry import PROVIDERS
 from ..values import seconds
 
@@ -79,7 +81,7 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that a page is still being read: a heartbeat, whose interval is the application's to choose.
 
@@ -100,7 +102,6 @@ class Vocabulary:
     def screen_view(
         self,
         name: str | None = None,
-        /,
         *,
         id: str | None = None,
         type: str | None = None,
@@ -112,12 +113,12 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that a screen of an application was shown.
 
         Args:
-            name: the screen's name for people; also as ``name=``.
+            name: the screen's name for people.
             id: a UUID of this view. With it and a name, the schema is
                 ``iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0``; with one of them alone it is the
                 older ``iglu:com.snowplowanalytics.snowplow/screen_view/jsonschema/1-0-0``, which knows no more.
@@ -135,12 +136,12 @@ class Vocabulary:
         Raises:
             InvalidHit: neither a name nor an id; or a detail that only the schema with both has.
         """
-        said: dict[str, Any] = {"name": name, "id": id, **_taken(fields, "name")}
+        said: dict[str, Any] = {"name": name, "id": id}
         detail = {"type": type, "previous_name": previous_name, "previous_id": previous_id}
         detail |= {"previous_type": previous_type, "transition_type": transition_type}
-        if said["name"] is None and said["id"] is None:
+        if name is None and id is None:
             raise InvalidHit("a screen_view needs a name or an id")
-        if (said["name"] is None or said["id"] is None) and any(value is not None for value in detail.values()):
+        if (name is None or id is None) and any(value is not None for value in detail.values()):
             raise InvalidHit(f"a screen_view with {', '.join(detail)} needs both a name and an id (a UUID)")
         return self._say("screen_view", said | detail, fields, entities, true_time, on_success, on_failure)
 
@@ -148,13 +149,12 @@ class Vocabulary:
         self,
         schema: str | Describes,
         data: Mapping[str, Any] | None = None,
-        /,
         *,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record an event of a type of your own, with the address of the schema that describes it.
 
@@ -180,13 +180,12 @@ class Vocabulary:
         label: str | None = None,
         property: str | None = None,
         value: float | None = None,
-        /,
         *,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record an event of up to five parts; :meth:`event` says the same in the common names.
 
@@ -203,7 +202,6 @@ class Vocabulary:
             fields: the common names.
         """
         said = {"category": category, "action": action, "label": label, "property": property, "value": value}
-        said |= _taken(fields, "category", "label", "value")
         return self._say("structured_event", said, fields, entities, true_time, on_success, on_failure)
 
     def ecommerce_transaction(
@@ -218,11 +216,12 @@ class Vocabulary:
         city: str | None = None,
         state: str | None = None,
         country: str | None = None,
+        currency: str | None = None,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record an order, and each item of it as a hit of its own with the same order, currency and time.
 
@@ -236,27 +235,29 @@ class Vocabulary:
             city: where it goes.
             state: where it goes.
             country: where it goes.
+            currency: ISO 4217, three letters: ``GBP``; the items have the same.
             entities: what the event was about; an item has its own.
             true_time: when it truly happened.
             on_success: called once when the platform has taken the order (its items are hits of their own).
             on_failure: called once with the exception when it never will.
-            fields: the common names; ``currency`` is ISO 4217, three letters; a ``key`` makes one for each item too.
+            fields: the common names; a ``key`` makes one for each item too.
 
         Returns:
             Whether all of it was accepted.
         """
         said: dict[str, Any] = {"order_id": order_id, "total": total, "affiliation": affiliation, "tax": tax}
-        said |= {"shipping": shipping, "city": city, "state": state, "country": country}
-        money = _taken(fields, "currency")
+        said |= {"shipping": shipping, "city": city, "state": state, "country": country, "currency": currency}
         if fields.get("time") is None:
             fields["time"] = time.time()
         prepared = [_item(order_id, item) for item in items]
-        done = self._say("ecommerce_transaction", said | money, fields, entities, true_time, on_success, on_failure)
+        done = self._say("ecommerce_transaction", said, fields, entities, true_time, on_success, on_failure)
         key = fields.pop("key", None)
         for position, (said_of, about) in enumerate(prepared):
             if key is not None:
                 fields["key"] = f"{key}/{position}"
-            done &= self._say("ecommerce_transaction_item", money | said_of, fields, about, true_time, None, None)
+            done &= self._say(
+                "ecommerce_transaction_item", {**said_of, "currency": currency}, fields, about, true_time, None, None
+            )
         return done
 
     def ecommerce_transaction_item(
@@ -266,11 +267,14 @@ class Vocabulary:
         price: float,
         quantity: int,
         *,
+        name: str | None = None,
+        category: str | None = None,
+        currency: str | None = None,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record one line of an order; :meth:`ecommerce_transaction` records an order with its lines.
 
@@ -279,14 +283,17 @@ class Vocabulary:
             sku: the product's.
             price: of one, in ``currency``.
             quantity: how many, a whole number.
+            name: the product's.
+            category: the product's.
+            currency: ISO 4217, three letters: ``GBP``.
             entities: what the event was about.
             true_time: when it truly happened.
             on_success: called once when the platform has taken it.
             on_failure: called once with the exception when it never will.
-            fields: the common names; ``name`` and ``category`` are the product's, ``currency`` is ISO 4217.
+            fields: the common names.
         """
         said: dict[str, Any] = {"order_id": order_id, "sku": sku, "price": price, "quantity": quantity}
-        said |= _taken(fields, "name", "category", "currency")
+        said |= {"name": name, "category": category, "currency": currency}
         return self._say("ecommerce_transaction_item", said, fields, entities, true_time, on_success, on_failure)
 
     def link_click(
@@ -301,7 +308,7 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record a click on a link (``iglu:com.snowplowanalytics.snowplow/link_click/jsonschema/1-0-1``).
 
@@ -327,12 +334,15 @@ class Vocabulary:
         sku: str,
         quantity: int,
         *,
+        name: str | None = None,
+        category: str | None = None,
         unit_price: float | None = None,
+        currency: str | None = None,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that something was put into a cart.
 
@@ -341,35 +351,41 @@ class Vocabulary:
         Args:
             sku: the product's id, not empty.
             quantity: how many were added.
+            name: the product's.
+            category: the product's.
             unit_price: the price of one, in ``currency``.
+            currency: ISO 4217, three letters: ``USD``.
             entities: what the event was about.
             true_time: when it truly happened.
             on_success: called once when the platform has taken it.
             on_failure: called once with the exception when it never will.
-            fields: the common names; ``name`` and ``category`` are the product's, ``currency`` is ISO 4217.
+            fields: the common names.
         """
-        return self._cart("add_to_cart", sku, quantity, unit_price, fields, entities, true_time, on_success, on_failure)
+        said = _cart(sku, quantity, name, category, unit_price, currency)
+        return self._say("add_to_cart", said, fields, entities, true_time, on_success, on_failure)
 
     def remove_from_cart(
         self,
         sku: str,
         quantity: int,
         *,
+        name: str | None = None,
+        category: str | None = None,
         unit_price: float | None = None,
+        currency: str | None = None,
         entities: Iterable[Entity] | None = None,
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that something was taken out of a cart.
 
         The schema is ``iglu:com.snowplowanalytics.snowplow/remove_from_cart/jsonschema/1-0-0``; the arguments are
         those of :meth:`add_to_cart`.
         """
-        return self._cart(
-            "remove_from_cart", sku, quantity, unit_price, fields, entities, true_time, on_success, on_failure
-        )
+        said = _cart(sku, quantity, name, category, unit_price, currency)
+        return self._say("remove_from_cart", said, fields, entities, true_time, on_success, on_failure)
 
     def form_change(
         self,
@@ -377,7 +393,6 @@ class Vocabulary:
         element_id: str,
         node_name: str,
         value: str | None = None,
-        /,
         *,
         type: str | None = None,
         element_classes: Sequence[str] | None = None,
@@ -385,7 +400,7 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that a form's field was changed.
 
@@ -421,7 +436,7 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record that a form was sent (``iglu:com.snowplowanalytics.snowplow/submit_form/jsonschema/1-0-0``).
 
@@ -451,7 +466,7 @@ class Vocabulary:
         true_time: Moment | None = None,
         on_success: OnSuccess = None,
         on_failure: OnFailure = None,
-        **fields: Unpack[HitFields],
+        **fields: Unpack[VisitFields],
     ) -> bool:
         """Record a search on the site (``iglu:com.snowplowanalytics.snowplow/site_search/jsonschema/1-0-0``).
 
@@ -469,30 +484,18 @@ class Vocabulary:
         words = _texts("terms", terms)
         if not words:
             raise InvalidHit("a site_search needs at least one term")
+        if filters is not None and (
+            not isinstance(filters, Mapping) or not all(isinstance(one, str | bool) for one in filters.values())
+        ):
+            raise InvalidHit("filters: expected a mapping of names to text, or to yes and no")
         said = {"terms": words, "filters": filters, "total_results": total_results, "page_results": page_results}
         return self._say("site_search", said, fields, entities, true_time, on_success, on_failure)
-
-    def _cart(
-        self,
-        kind: str,
-        sku: str,
-        quantity: int,
-        unit_price: float | None,
-        fields: HitFields,
-        entities: Iterable[Entity] | None,
-        true_time: Moment | None,
-        on_success: OnSuccess,
-        on_failure: OnFailure,
-    ) -> bool:
-        said = {"sku": _full("sku", sku), "quantity": quantity, "unit_price": unit_price}
-        said |= _taken(fields, "name", "category", "currency")
-        return self._say(kind, said, fields, entities, true_time, on_success, on_failure)
 
     def _say(
         self,
         kind: str,
         said: Mapping[str, Any],
-        fields: HitFields,
+        fields: Mapping[str, Any],
         entities: Iterable[Entity] | None,
         true_time: Moment | None,
         on_success: OnSuccess,
@@ -501,14 +504,19 @@ class Vocabulary:
         backend = self.backend
         if not isinstance(backend, Phrases) or kind not in backend.kinds:
             raise Unsupported(f"{kind} unsupported by {backend.name}; supported by: {', '.join(_speakers(kind))}")
-        whole = dict(said)
-        if entities is not None:
-            if isinstance(entities, Mapping | Describes):
-                raise InvalidHit("entities= takes a list, even of one")
-            whole["entities"] = [_pair(one) for one in entities]
-        if true_time is not None:
-            whole["ttm"] = int(seconds(true_time) * 1000)
-        return self._hit(kind, backend.phrase(kind, whole), fields, on_success, on_failure)
+        _check(kind, said)
+        params = backend.phrase(kind, {**said, **_extras(entities, true_time)})
+        return self._hit(kind, params, fields, on_success, on_failure)
+
+    def _about(
+        self, params: Mapping[str, Any] | None, entities: Iterable[Entity] | None, true_time: Moment | None
+    ) -> dict[str, Any]:
+        """Add to a call's native keys what it was about, and when it truly happened."""
+        backend = self.backend
+        if not isinstance(backend, Phrases):
+            what = "entities" if entities is not None else "true_time"
+            raise Unsupported(f"{what} unsupported by {backend.name}; supported by: {', '.join(_speakers())}")
+        return {**(params or {}), **backend.phrase("", _extras(entities, true_time))}
 
 
 NODE_NAMES = ("INPUT", "TEXTAREA", "SELECT")
@@ -522,21 +530,65 @@ INPUT_TYPES = frozenset(
 )  # fmt: skip
 
 
-def _speakers(kind: str) -> list[str]:
+def _speakers(kind: str | None = None) -> list[str]:
     found = []
     for name in PROVIDERS.names():
         try:
             backend = PROVIDERS.get(name)
         except Exception:  # noqa: BLE001, S112 - somebody's broken plug-in must not hide what this error says
             continue
-        if hasattr(backend, "phrase") and kind in getattr(backend, "kinds", ()):
+        if hasattr(backend, "phrase") and (kind is None or kind in getattr(backend, "kinds", ())):
             found.append(name)
     return found
 
 
-def _taken(fields: Any, *names: str) -> dict[str, Any]:
-    """Take fields out that mean something else in this kind of hit."""
-    return {name: fields.pop(name) for name in names if fields.get(name) is not None}
+def _extras(entities: Iterable[Entity] | None, true_time: Moment | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if entities is not None:
+        if isinstance(entities, str | Mapping | Describes) or not isinstance(entities, Iterable):
+            raise InvalidHit("entities= takes a list, even of one")
+        found["entities"] = [_pair(one) for one in entities]
+    if true_time is not None:
+        found["ttm"] = int(seconds(true_time) * 1000)
+    return found
+
+
+#: What is no text: a number, a whole number (any, or from 0 on), or something that its own call looks at.
+_NUMBERS = frozenset({"total", "tax", "shipping", "price", "unit_price"})
+_WHOLE = frozenset({"min_x", "max_x", "min_y", "max_y", "quantity"})
+_COUNTS = frozenset({"total_results", "page_results"})
+_OTHER = frozenset({"data", "element_classes", "form_classes", "elements", "terms", "filters"})
+
+
+def _check(kind: str, said: Mapping[str, Any]) -> None:
+    """Refuse a value of the wrong type: the platform would take it, and fail it later and out of sight."""
+    for name, value in said.items():
+        if value is None or name in _OTHER:
+            continue
+        if name in _WHOLE or name in _COUNTS:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidHit(f"{name}: expected a whole number, got <{type(value).__name__}>")
+            if name in _COUNTS and not 0 <= value < 2**31:
+                raise InvalidHit(f"{name}={value}: expected a whole number from 0 to 2147483647")
+        elif name in _NUMBERS or (name == "value" and kind == "structured_event"):
+            if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+                raise InvalidHit(f"{name}: expected a number, got <{type(value).__name__}>")
+            if not math.isfinite(value):
+                raise InvalidHit(f"{name}={value}: expected a finite number")
+        elif not isinstance(value, str):
+            raise InvalidHit(f"{name}: expected text, got <{type(value).__name__}>")
+
+
+def _cart(
+    sku: str, quantity: int, name: str | None, category: str | None, unit_price: float | None, currency: str | None
+) -> dict[str, Any]:
+    said = {"sku": _full("sku", sku), "quantity": quantity, "name": name, "category": category}
+    # The schema wants a JSON number, which an exact decimal is not.
+    return {
+        **said,
+        "unit_price": float(unit_price) if isinstance(unit_price, Decimal) else unit_price,
+        "currency": currency,
+    }
 
 
 def _full(name: str, value: Any) -> str:
