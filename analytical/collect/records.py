@@ -128,7 +128,11 @@ class Shape:
         seen: set[str] = set()
         wanted = {*(by or ()), *(metrics or ())}
         first: Row | None = None
+        alike: _Alike | None = None
         for row in rows:
+            if alike is not None and row.keys() == alike.keys and (record := alike.record(row)) is not None:
+                yield record
+                continue
             first = row if first is None else first
             seen.update(wanted.intersection(row))
             when = _when(row["_timestamp"], period) if "_timestamp" in row else timestamp
@@ -139,25 +143,17 @@ class Shape:
             for native, ours in (metrics or {}).items():
                 numbers[ours] = _number(row.get(native), ours)
             self._guess(row, dims, numbers, by, metrics)
-            record: Record = {"_id": record_id(when, span, dims), "_timestamp": when, "timeSpan": span}
+            record = {"_id": record_id(when, span, dims), "_timestamp": when, "timeSpan": span}
             record.update(dims)
             record.update(numbers)
             yield record
+            alike = _Alike.of(row, dims, numbers, self, period)
         self._refuse_strangers(first, wanted - seen)
 
     def _declared(self, rows: Iterable[Row], period: Period) -> Iterator[Record]:
         """Do the same where all columns are known beforehand: what a million rows go through, so it is kept short."""
         timestamp, span = period.timestamp, period.span
-        order = sorted(self.dimension_names)
-        # What the id is a digest of, with a place for each dimension (see record_id()): what all rows share is
-        # digested once, the rest waits for its values.
-        template: list[str | None] = [timestamp, span]
-        for name in order:
-            template += (name, self.constants.get(name))
-        cut = min((3 + 2 * order.index(ours) for ours in (self.by or {}).values()), default=len(template))
-        shared, rest = template[:cut], template[cut:]
-        head = blake2b(_encode(shared)[:-1] + (b"," if rest else b"]"), digest_size=16)
-        by = [(native, ours, 3 + 2 * order.index(ours) - cut) for native, ours in (self.by or {}).items()]
+        shared, rest, head, by = _digested(timestamp, span, self.constants, (self.by or {}).items())
         metrics = list((self.metrics or {}).items())
         base: Record = {"_id": "", "_timestamp": timestamp, "timeSpan": span, **self.constants}
         wanted = {*(self.by or ()), *(self.metrics or ())}
@@ -231,6 +227,89 @@ class Shape:
     @staticmethod
     def _mixed(key: str) -> SourceError:
         return SourceError(f"{key!r} is a number in one row and text in another; name it in by= or in metrics=")
+
+
+class _Alike:
+    """What rows with the same names and kinds of values as one that was looked at become, without looking again."""
+
+    __slots__ = ("_base", "_by", "_head", "_metrics", "_rest", "keys")
+
+    def __init__(
+        self,
+        keys: frozenset[str],
+        by: list[tuple[str, str]],
+        metrics: list[tuple[str, str]],
+        shape: Shape,
+        period: Period,
+    ) -> None:
+        self.keys = keys
+        self._metrics = metrics
+        self._base: Record = {"_id": "", "_timestamp": period.timestamp, "timeSpan": period.span, **shape.constants}
+        _, self._rest, self._head, self._by = _digested(period.timestamp, period.span, shape.constants, by)
+
+    @classmethod
+    def of(
+        cls,
+        row: Row,
+        dims: Mapping[str, str | None],
+        numbers: Mapping[str, float | None],
+        shape: Shape,
+        period: Period,
+    ) -> _Alike | None:
+        """Return what to make of rows like this one; ``None`` where it holds anything but texts and numbers."""
+        by, metrics = [], []
+        for key, value in row.items():
+            if type(value) is str and (ours := (shape.by or {}).get(key, key)) in dims:
+                by.append((key, ours))
+            elif type(value) in (int, float) and (ours := (shape.metrics or {}).get(key, key)) in numbers:
+                metrics.append((key, ours))
+            else:
+                return None
+        if len(by) + len(shape.constants) != len(dims) or len(metrics) != len(numbers):
+            return None
+        return cls(frozenset(row), by, metrics, shape, period)
+
+    def record(self, row: Row) -> Record | None:
+        """Return the record, or ``None`` where a value is of another kind."""
+        record, parts = self._base.copy(), self._rest.copy()
+        for native, ours, place in self._by:
+            value: Any = row[native]
+            if type(value) is not str:
+                return None
+            if not value.isascii() or "\x00" in value:
+                value = _text(value, ours)
+            record[ours] = parts[place] = value
+        for native, ours in self._metrics:
+            number: Any = row[native]
+            kind = type(number)
+            if not (-_BIG < number < _BIG if kind is int else kind is float and number - number == 0.0):
+                return None
+            record[ours] = number
+        digest = self._head.copy()
+        if parts:
+            digest.update(_encode(parts)[1:])
+        record["_id"] = digest.hexdigest()
+        return record
+
+
+def _digested(
+    timestamp: str, span: str, constants: Mapping[str, str | None], by: Iterable[tuple[str, str]]
+) -> tuple[list[str | None], list[str | None], Any, list[tuple[str, str, int]]]:
+    """Prepare the digests of rows with the same dimensions, see :func:`record_id`.
+
+    Returns:
+        what all rows share; the rest, which waits for values; the digest of what they share; and for each dimension
+        the platform's name, ours, and its place in the rest.
+    """
+    pairs = list(by)
+    order = sorted({*constants, *(ours for _, ours in pairs)})
+    template: list[str | None] = [timestamp, span]
+    for name in order:
+        template += (name, constants.get(name))
+    cut = min((3 + 2 * order.index(ours) for _, ours in pairs), default=len(template))
+    shared, rest = template[:cut], template[cut:]
+    head = blake2b(_encode(shared)[:-1] + (b"," if rest else b"]"), digest_size=16)
+    return shared, rest, head, [(native, ours, 3 + 2 * order.index(ours) - cut) for native, ours in pairs]
 
 
 class Batch:
