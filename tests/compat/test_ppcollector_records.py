@@ -13,7 +13,9 @@ from freezegun import freeze_time
 
 from analytical.compat.ppcollector import crontab, dates, python2
 from analytical.compat.ppcollector.errors import CollectorError
+from analytical.compat.ppcollector.ga import query_documents_for
 from analytical.compat.ppcollector.plugins import load_plugin, run_plugins
+from analytical.compat.ppcollector.push import Pusher
 from analytical.compat.ppcollector.records import DataParser, build_document, json_ready
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -58,6 +60,24 @@ def test_records_are_the_originals(at: int) -> None:
         assert as_set(json_ready(found)) == as_set(each["records"]), each["options"]
 
 
+def test_fields_are_sent_in_the_originals_order() -> None:
+    class Client:
+        query = property(lambda self: self)
+
+        def get(self, *_: Any) -> list[dict[str, Any]]:
+            goals = [f"goal{number}{what}" for number in (1, 2, 3) for what in ("Completions", "Starts")]
+            metrics = dict.fromkeys(["sessions", "goal1Completions", *goals[2:]], "1")
+            metrics |= {f"goal{number}ConversionRate": "43.75" for number in (1, 2, 3)}
+            return [{"start_date": date(2015, 10, 12), "metrics": metrics, "dimensions": {"deviceCategory": "desktop"}}]
+
+    query = {"id": "ga:1", "metrics": ["sessions"]}
+    [record] = query_documents_for(Client(), query, {}, "t", date(2015, 10, 12), date(2015, 10, 12))
+    assert ",".join(json_ready(record)) == (
+        "_timestamp,sessions,dataType,goal2Starts,goal1Completions,goal3Completions,goal2Completions,"
+        "goal1ConversionRate,goal2ConversionRate,deviceCategory,humanId,goal3Starts,_id,goal3ConversionRate,timeSpan"
+    )
+
+
 @pytest.mark.parametrize(
     ("mappings", "says"),
     [({"x_": "y"}, '"x_" ends in an underscore'), ({"visits_0": "y"}, 'part 0 of "visits", which is 5')],
@@ -79,6 +99,13 @@ def test_a_record_needs_a_data_type_and_a_row_its_special_fields() -> None:
         DataParser([{"start_date": date(2015, 1, 1)}], {}, None).get_data()
     with pytest.raises(CollectorError, match="1 rows came with 2"):
         DataParser([{"start_date": date(2015, 1, 1)}], {}, "t").get_data([{}, {}])
+
+
+def test_a_chunk_is_a_whole_number_of_records() -> None:
+    config = {"url": "http://127.0.0.1:9", "token": None, "dry_run": True}
+    assert Pusher(config, {"chunk-size": "7"}).chunk_size == 7
+    with pytest.raises(CollectorError, match="\"chunk-size\" is 'many'"):
+        Pusher(config, {"chunk-size": "many"})
 
 
 def test_an_instant_is_iso_8601_and_stands_in_utc() -> None:

@@ -28,7 +28,7 @@ from .plugins import department_of
 from .push import DataSet, Pusher
 from .records import DataParser, Record
 from .statsd import statsd
-from .web import ask, differs, log, open_session
+from .web import ask, differs, log, open_session, whole_number
 
 __all__ = [
     "Client",
@@ -186,7 +186,7 @@ def query_ga(client: Any, config: Mapping[str, Any], start_date: date, end_date:
         config["metrics"],
         config.get("dimensions"),
         config.get("filters"),
-        config.get("maxResults") or None,
+        whole_number(config, "maxResults", 0) or None,
         config.get("sort") or None,
         config.get("segment"),
     )
@@ -408,7 +408,8 @@ def _key(credentials: Mapping[str, Any]) -> Any:
 
 def _metrics(values: Mapping[str, str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
-    for name, value in python2.items(values):
+    # Twice: the original made a dictionary of a dictionary's items, which moves what shares a slot.
+    for name, value in python2.items(python2.items(values)):
         number = try_number(value)
         # Records have always had this one in milliseconds.
         numbers[name] = number * 1000 if name == "avgSessionDuration" and number else number

@@ -21,7 +21,7 @@ from ...http import MASK, Request, Response, mask
 from ...secrets import resolve
 from .errors import BadFile
 from .records import Record, json_ready
-from .web import USER_AGENT, differs, open_session
+from .web import USER_AGENT, differs, open_session, whole_number
 
 __all__ = ["CollectorAPI", "DataSet", "Pusher", "get_config"]
 
@@ -182,7 +182,7 @@ class Pusher:
 
     def __init__(self, target_data_set_config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self.data_set_client = DataSet.from_config(target_data_set_config)
-        self.chunk_size = options.get("chunk-size", 100)
+        self.chunk_size = whole_number(options, "chunk-size", 100)
         self.empty_data_set = options.get("empty-data-set", False)
 
     def push(self, data: Iterable[Record]) -> None:

@@ -110,7 +110,8 @@ def build_document(
     else:
         names = [idMapping] if isinstance(idMapping, str) else idMapping
         human = "".join(python2.text(record.get(name, "")) for name in names)
-    record["_id"], record["humanId"] = value_id(human)
+    identity, record["humanId"] = value_id(human)
+    record["_id"] = identity
     return record
 
 
@@ -129,13 +130,13 @@ def stamp(when: datetime) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """Return a record, or records, with instants in ISO 8601; those without a zone stand in UTC."""
+    """Return a record, or records, as JSON: instants in ISO 8601 (UTC unless they say otherwise), keys in old order."""
     if isinstance(value, datetime):
         return (to_datetime(value) if value.tzinfo is None else value).isoformat()
     if isinstance(value, date):
         raise CollectorError(f"a record holds the date {value}; expected a datetime, a number or a text")
     if isinstance(value, Mapping):
-        return {key: json_ready(each) for key, each in value.items()}
+        return {key: json_ready(each) for key, each in python2.items(value)}
     if isinstance(value, (list, tuple)):
         return [json_ready(each) for each in value]
     return value

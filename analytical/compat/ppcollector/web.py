@@ -25,6 +25,7 @@ __all__ = [
     "patient",
     "post",
     "secret",
+    "whole_number",
 ]
 
 #: What the original's client called itself; data sets see no change.
@@ -77,6 +78,19 @@ def credential(credentials: Mapping[str, Any], name: str) -> str:
 def secret(credentials: Mapping[str, Any], name: str) -> str:
     """Return a secret of a credentials file; it may be a reference such as ``env:NAME``."""
     return resolve(credential(credentials, name), what=name)
+
+
+def whole_number(values: Mapping[str, Any], name: str, default: int) -> int:
+    """Return a number of a query file; digits in quotes will do.
+
+    Raises:
+        BadFile: it is none.
+    """
+    value = values.get(name)
+    try:
+        return default if value is None else int(str(value))
+    except ValueError:
+        raise BadFile(f'"{name}" is {value!r:.60}; expected a whole number') from None
 
 
 class exceptions:  # noqa: N801  collectors write requests_with_backoff.exceptions.HTTPError
