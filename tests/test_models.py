@@ -61,6 +61,25 @@ def test_none_means_absent() -> None:
     assert recorder.hits[0].referrer is None
 
 
+def test_empty_text_is_absent_and_silences_the_request() -> None:
+    facts = RequestFacts(url="https://example.com/", referrer="https://ref.example/", user_agent=FIREFOX)
+    with recording() as recorder, serving(facts):
+        site = analytical.Provider("rudderstack", "key", endpoint="https://r.example")
+        site.event("signup", user_id="", client_id="", referrer="", value="", screen="", key="", label="")  # type: ignore[arg-type]
+        site.event("signup", key="")
+    first, second = recorder.hits
+    assert first.to_dict().keys() == {"v", "id", "kind", "time", "url", "user_agent", "name"}
+    assert second.referrer == "https://ref.example/"
+    assert not first.keyed
+    assert first.id != second.id
+    google = analytical.Provider("googleanalytics", "G-1", api_secret="s3cret", transport=FakeTransport())
+    assert google.event({"ec": "video", "ea": "play", "ev": "", "cid": "", "uip": ""})
+    with pytest.raises(InvalidHit, match="needs name="):
+        site.event("")
+    with pytest.raises(InvalidHit, match="time="):
+        site.event("x", time="")  # type: ignore[arg-type]
+
+
 def test_an_event_by_name_or_by_native_keys() -> None:
     with recording() as recorder:
         site = plausible()
