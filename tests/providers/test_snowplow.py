@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -301,6 +302,35 @@ def test_a_structured_event_has_five_parts() -> None:
     ]
 
 
+@pytest.mark.parametrize("call", ["pageview", "event", "track_hit"])
+def test_what_any_call_was_about_and_its_true_time(call: str) -> None:
+    args = {"pageview": (), "event": ("signup",), "track_hit": ("page_ping", {"pp_mix": 1})}[call]
+    about = {"url": "https://e.example/", "entities": [GEO], "true_time": 1_368_725_287.5}
+    [event] = said(call, *args, **about)
+    assert (event["e"], event["co"]["data"], event["ttm"]) == (
+        {"pageview": "pv", "event": "se", "track_hit": "pp"}[call],
+        [GEO],
+        "1368725287500",
+    )
+    elsewhere = analytical.Provider("plausible", "example.com", transport=FakeTransport())
+    for name, value in (("entities", [GEO]), ("true_time", 1.0)):
+        with pytest.raises(Unsupported, match=f"{name} unsupported by plausible; supported by: snowplow"):
+            getattr(elsewhere, call)(*args, url="https://e.example/", **{name: value})
+
+
+def test_typed_calls_take_their_arguments_by_name() -> None:
+    [event] = said("structured_event", category="shop", action="add", label="l", property="pcs", value=2)
+    assert [event[key] for key in ("se_ca", "se_ac", "se_la", "se_pr", "se_va")] == ["shop", "add", "l", "pcs", "2"]
+    [form] = said("form_change", form_id="f", element_id="e", node_name="SELECT", value="v")
+    assert form["ue_pr"]["data"]["data"] == {"formId": "f", "elementId": "e", "nodeName": "SELECT", "value": "v"}
+    [own] = said("self_describing", schema="iglu:com.acme/thing/jsonschema/1-0-0", data={"a": 1})
+    assert own["ue_pr"]["data"]["data"] == {"a": 1}
+    [cart] = said("add_to_cart", sku="s", quantity=1, unit_price=Decimal("23.99"))
+    assert cart["ue_pr"]["data"]["data"] == {"sku": "s", "quantity": 1, "unitPrice": 23.99}
+    [item] = said("ecommerce_transaction_item", "o", "s", Decimal("19.90"), 2, name="n", category="c", currency="GBP")
+    assert [item[key] for key in ("ti_pr", "ti_qu", "ti_nm", "ti_ca", "ti_cu")] == ["19.90", "2", "n", "c", "GBP"]
+
+
 def test_an_order_and_its_items_are_hits_of_one_order_and_one_time() -> None:
     order, first, second = said(
         "ecommerce_transaction",
@@ -415,6 +445,19 @@ def test_a_typed_call_is_an_event_of_a_published_schema(
         ("page_ping", (), {"url": "x", "entities": GEO}),
         ("page_ping", (), {"url": "x", "entities": [{"schema": "s"}]}),
         ("ecommerce_transaction", ("o", 1), {"items": [{"sku": "s"}]}),
+        ("ecommerce_transaction", ("o", "much"), {}),
+        ("ecommerce_transaction_item", ("o", "s", float("nan"), 1), {}),
+        ("add_to_cart", ("s", "two"), {}),
+        ("add_to_cart", ("s", 1.5), {}),
+        ("remove_from_cart", ("s", 1), {"unit_price": "cheap"}),
+        ("structured_event", ("c", "a"), {"value": "2"}),
+        ("structured_event", ("c", 5), {}),
+        ("link_click", ("https://t.example/",), {"element_id": 5}),
+        ("site_search", (["a"],), {"filters": ["b"]}),
+        ("site_search", (["a"],), {"filters": {"b": 1}}),
+        ("site_search", (["a"],), {"total_results": -1}),
+        ("page_ping", (), {"url": "x", "min_x": 1.5}),
+        ("pageview", (), {"url": "x", "entities": "iglu:com.acme/thing/jsonschema/1-0-0"}),
     ],
 )
 def test_a_call_that_cannot_become_an_event_is_refused(
@@ -452,6 +495,28 @@ def test_data_is_checked_against_a_folder_of_schemas() -> None:
         site.page_ping(url="https://e.example/", entities=[{**GEO, "data": {"latitude": 91, "longitude": 0}}])
     with pytest.raises(InvalidHit, match="not in the folder"):
         site.self_describing("iglu:com.acme/thing/jsonschema/1-0-0", {})
+
+
+@pytest.mark.parametrize("place", ["com.acme/thing/jsonschema/1-0-0", "schemas/com.acme/thing/jsonschema/1-0-0.json"])
+def test_a_folder_of_ones_own_schemas_is_enough(tmp_path: Path, place: str) -> None:
+    schema = {"type": "object", "properties": {"level": {"type": "integer"}}, "additionalProperties": False}
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(schema), encoding="utf-8")
+    named = {"self": {"vendor": "com.acme", "name": "other", "format": "jsonschema", "version": "2-0-0"}, **schema}
+    (tmp_path / "other.json").write_text(json.dumps(named), encoding="utf-8")
+    (tmp_path / "no_schema.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "README.md").write_text("no JSON", encoding="utf-8")
+    site = analytical.Provider(
+        "snowplow", "shop", endpoint="https://c.example", transport=FakeTransport(), validate=tmp_path
+    )
+    for uri in ("iglu:com.acme/thing/jsonschema/1-0-0", "iglu:com.acme/other/jsonschema/2-0-0"):
+        assert site.self_describing(uri, {"level": 1})
+        with pytest.raises(InvalidHit, match="level breaks the rule type"):
+            site.self_describing(uri, {"level": "high"})
+    with pytest.raises(InvalidHit, match="not in the folder"):
+        site.self_describing("iglu:com.acme/thing/jsonschema/1-0-1", {"level": 1})
+    assert site.link_click("https://t.example/"), "Snowplow's own schemas are in every pipeline"
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
