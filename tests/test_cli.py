@@ -126,6 +126,7 @@ def test_send_that_fails_exits_with_1_and_the_reason() -> None:
         (["--provider", "matomo", "--id", "1", "--endpoint", "https://h"], "needs url="),
         (["--provider", "matomo", "--id", "1"], "endpoint="),
         (["--provider", "matomo", "--to", "web"], "one of"),
+        ([], "--provider NAME"),
         (["--to", "web"], "analytical.configure"),
         (["--provider", "stdout", "-p", "nonsense"], "NAME=VALUE"),
         (["--provider", "stdout", "--value", "much"], "a number"),
@@ -138,6 +139,22 @@ def test_a_wrong_call_exits_with_2_and_says_why(arguments: list[str], said: str)
     found = run("send", "pageview", *arguments)
     assert found.exit_code == 2
     assert said in found.output
+
+
+def test_an_events_name_is_an_argument_or_an_option() -> None:
+    for arguments in (["signup"], ["--name", "signup"]):
+        found = run("send", "event", *arguments, "--provider", "stdout", "--json")
+        assert found.exit_code == 0
+    assert run("send", "event", "a", "--name", "b", "--provider", "stdout").exit_code == 2
+    nameless = run("send", "event", "--provider", "stdout")
+    assert (nameless.exit_code, "name" in nameless.output) == (2, True)
+
+
+def test_options_alone_mean_a_page_view() -> None:
+    found = run("explain", "--provider", "plausible", "--id", "example.com", "--url", "https://example.com/x")
+    assert found.exit_code == 0
+    assert '"name":"pageview"' in found.output
+    assert "Commands:" in run("explain", "--help").output
 
 
 def test_a_configured_provider_is_used_by_name(tmp_path: Path) -> None:
@@ -241,16 +258,54 @@ def test_doctor_names_the_clash_with_django_analytical(monkeypatch: pytest.Monke
     assert "pip uninstall django-analytical" in found.output
 
 
-def test_doctor_knows_the_servers_around_it() -> None:
+def test_doctor_knows_the_servers_around_it(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
     from analytical.cli.doctor import _server
 
-    threadless = {"uwsgi": SimpleNamespace(opt={})}
-    assert [finding.mark for finding in _server({}, threadless)] == ["bad"]
-    assert [finding.mark for finding in _server({}, {"uwsgi": SimpleNamespace(opt={"enable-threads": True})})] == []
-    assert "flushing" in next(iter(_server({"AWS_LAMBDA_FUNCTION_NAME": "f"}, {}))).advice
-    assert "preloads" in next(iter(_server({"GUNICORN_CMD_ARGS": "--preload"}, {}))).what
+    def found(environ: dict[str, str], modules: dict[str, Any] | None = None) -> Any:
+        (finding,) = _server(environ, modules or {}, tmp_path)
+        return finding
+
+    assert found({}).what.startswith("no application server")
+    assert found({}, {"uwsgi": SimpleNamespace(opt={})}).mark == "bad"
+    assert found({}, {"uwsgi": SimpleNamespace(opt={"enable-threads": True})}).mark == "ok"
+    assert "flushing" in found({"AWS_LAMBDA_FUNCTION_NAME": "f"}).advice
+    assert "preloads" in found({"GUNICORN_CMD_ARGS": "--preload"}).what
+    assert "each worker" in found({"GUNICORN_CMD_ARGS": "--workers 2"}).what
+    (tmp_path / "gunicorn.conf.py").write_text("workers = 2\npreload_app = True\n")
+    assert "preloads" in found({}).what
+    (tmp_path / "gunicorn.conf.py").unlink()
+    file = tmp_path / "uwsgi.ini"
+    file.write_text("[uwsgi]\nmodule = shop\nenable-threads = false\n")
+    assert (found({}).mark, found({}).advice) == ("bad", "write enable-threads = true")
+    file.write_text("[uwsgi]\nmodule = shop\nenable-threads = true\n")
+    assert found({}).mark == "ok"
+
+
+def test_doctor_asks_each_platform_what_it_can_be_asked() -> None:
+    with Inspector() as inspector:
+        for url, said in (
+            (f"matomo+http://0123456789abcdef0123456789abcdef@127.0.0.1:{inspector.port}/1", "takes the credentials"),
+            (
+                f"ga4+http://secret-of-ga4@127.0.0.1:{inspector.port}/G-ABC1234567",
+                "the validation server takes a sample",
+            ),
+            (f"umami+http://127.0.0.1:{inspector.port}/5f6d2a8e-0d6b-4c43-9f6e-1c1d0c2b7a11", "no call that checks"),
+        ):
+            found = run("doctor", ANALYTICAL_URL=url)
+            assert (found.exit_code, said in found.output) == (0, True), found.output
+            assert "secret-of-ga4" not in found.output
+        # Nothing was counted anywhere: what was validated was validated only.
+        assert {hit["raw"]["path"].partition("?")[0] for hit in inspector.hits()} == {"/debug/mp/collect"}
+    gone = run("doctor", ANALYTICAL_URL=url)
+    assert (gone.exit_code, "no answer (refused)" in gone.output) == (1, True)
+
+
+def test_doctor_says_what_a_validation_server_finds() -> None:
+    with Inspector(faults=Faults(status=403)) as inspector:
+        found = run("doctor", ANALYTICAL_URL=f"ga4+http://s@127.0.0.1:{inspector.port}/G-ABC1234567")
+    assert (found.exit_code, "the validation server says: http 403" in found.output) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +314,7 @@ def test_doctor_knows_the_servers_around_it() -> None:
         ('provider = "mattomo"', "Did you mean"),
         ('provider = "matomo"\nid = 1\nendpoint = "https://h"\ntoken_auth = "env:NO_SUCH"', "NO_SUCH"),
         ('provider = "plausible"\nid = "e"\nspool = "/no/such/folder/outbox.db"', "cannot be written"),
+        ('provider = "file"\nid = "/no/such/folder/hits.ndjson"', "cannot be written"),
     ],
 )
 def test_doctor_names_what_is_wrong_in_a_configuration(table: str, said: str, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ class Call:
             raise click.UsageError("give one of --provider, --to and --destination")
         if file is not None:
             config.configure(file)
+        if name is chosen is url is None and "default" not in config.names():
+            raise click.UsageError(
+                "no provider is named: give --provider NAME (see: analytical providers), --destination URL, "
+                f"--config FILE with --to NAME, or set {config.VARIABLE}=matomo://TOKEN@stats.example.com/1"
+            )
         if name is not None:
             return models.Provider(name, options.pop("id", ""), **{**options, **changes})
         if url is not None:
@@ -73,9 +78,19 @@ class Call:
         )
 
 
+class _Group(click.Group):
+    """A group whose first command is meant where options follow at once: ``analytical explain --url …``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        if first.startswith("-") and first not in ctx.help_option_names:
+            args = ["pageview", *args]
+        return super().parse_args(ctx, args)
+
+
 def hit_options(run: Callable[[Call], None]) -> click.Group:
     """Return a group with ``pageview`` and ``event``, both of which make a :class:`Call` and hand it over."""
-    group = click.Group(help=run.__doc__)
+    group = _Group(help=run.__doc__, epilog="Options alone mean a page view.")
     for kind in ("pageview", "event"):
         group.add_command(_command(kind, run))
     return group
@@ -84,7 +99,7 @@ def hit_options(run: Callable[[Call], None]) -> click.Group:
 def _command(kind: str, run: Callable[[Call], None]) -> click.Command:
     params: list[click.Parameter] = []
     if kind == "event":
-        params.append(click.Argument(["name"], required=False))
+        params.append(click.Argument(["called"], metavar="NAME", required=False))
     params += [
         click.Option(["--provider"], help="A provider's name; see: analytical providers"),
         click.Option(["--id"], default="", help="The platform's own id: a property, a site, a domain."),
@@ -105,6 +120,8 @@ def _command(kind: str, run: Callable[[Call], None]) -> click.Command:
         click.Option(["--param"], multiple=True, metavar="KEY=VALUE", help="A key of the platform's own."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print JSON."),
     ]
+    if kind == "event":
+        params.append(click.Option(["--name"], help="The event's name, instead of NAME."))
     params += [click.Option([f"--{name.replace('_', '-')}", name], help=help_text) for name, help_text in _FIELDS]
 
     def callback(**given: Any) -> None:
@@ -117,7 +134,10 @@ def _command(kind: str, run: Callable[[Call], None]) -> click.Command:
 def _call(kind: str, given: dict[str, Any]) -> Call:
     fields = {name: given.pop(name) for name, _ in _FIELDS}
     if kind == "event":
-        fields["name"] = given.pop("name")
+        called, fields["name"] = given.pop("called"), given.pop("name")
+        if called is not None and fields["name"] is not None:
+            raise click.UsageError("give the event's name once: as NAME or as --name")
+        fields["name"] = called if called is not None else fields["name"]
     fields["properties"] = _pairs("--property", given.pop("property"), typed=True) or None
     if fields["value"] is not None:
         fields["value"] = _number(fields["value"])

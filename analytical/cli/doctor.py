@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
+import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
+from ..backend import Backend
 from ..errors import AnalyticalError, ConfigurationError
-from ..http import NoResponse
+from ..hit import Hit, new_id
+from ..http import NoResponse, Request
 
 __all__ = ["command"]
 
@@ -49,7 +55,7 @@ def command(config: str | None, names: tuple[str, ...], offline: bool, timeout: 
 def _examined(names: tuple[str, ...], *, offline: bool, timeout: float) -> Iterator[_Finding]:
     yield _python()
     yield from _clash()
-    yield from _server(os.environ, sys.modules)
+    yield from _server(os.environ, sys.modules, Path.cwd())
     yield from _plugins()
     if not names:
         yield _Finding(
@@ -83,24 +89,52 @@ def _clash() -> Iterator[_Finding]:
     )
 
 
-def _server(environ: Any, modules: Any) -> Iterator[_Finding]:
+def _server(environ: Any, modules: Any, folder: Path) -> Iterator[_Finding]:
+    found = list(_servers(environ, modules, folder))
+    yield from found
+    if not found:
+        yield _Finding(
+            "ok",
+            "no application server around this process: threads run, so a background delivery delivers",
+            "to have your server's process model examined, run this in its environment and folder",
+        )
+
+
+def _servers(environ: Any, modules: Any, folder: Path) -> Iterator[_Finding]:
     if "uwsgi" in modules:
         uwsgi = modules["uwsgi"]
-        if not uwsgi.opt.get("enable-threads") and not uwsgi.opt.get("threads"):
+        if uwsgi.opt.get("enable-threads") or uwsgi.opt.get("threads"):
+            yield _Finding("ok", "uWSGI runs with threads: a background delivery delivers")
+        else:
             yield _Finding(
                 "bad", "uWSGI runs without threads: a background delivery would never run", "set enable-threads = true"
             )
-    arguments = environ.get("GUNICORN_CMD_ARGS", "")
-    if "--preload" in arguments:
+    for file in sorted(folder.glob("uwsgi*.ini")):
+        if not re.search(r"(?m)^\s*(enable-threads|threads)\s*=\s*(?!false|0)\S", _read(file)):
+            yield _Finding(
+                "bad", f"{file.name}: uWSGI without threads: a background delivery would never run",
+                "write enable-threads = true",
+            )  # fmt: skip
+    preloads = "--preload" in f"{environ.get('GUNICORN_CMD_ARGS', '')} {environ.get('GUNICORN_OPTS', '')}"
+    if preloads or re.search(r"(?m)^\s*preload_app\s*=\s*True", _read(folder / "gunicorn.conf.py")):
         yield _Finding(
             "ok", "gunicorn preloads: after the fork each worker starts a delivery of its own, nothing is sent twice"
         )
+    elif "GUNICORN_CMD_ARGS" in environ or (folder / "gunicorn.conf.py").exists():
+        yield _Finding("ok", "gunicorn: each worker has a delivery of its own")
     if environ.get("AWS_LAMBDA_FUNCTION_NAME") or environ.get("K_SERVICE") or environ.get("FUNCTION_TARGET"):
         yield _Finding(
             "note",
             "this is a serverless function: it is frozen after its answer, and the background delivery with it",
             "wrap the handler in analytical.flushing(…)",
         )
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _plugins() -> Iterator[_Finding]:
@@ -129,9 +163,13 @@ def _provider(name: str, *, offline: bool, timeout: float) -> Iterator[_Finding]
         return
     with provider:
         backend = provider.backend
+        if backend.name == "file":
+            yield _Finding("ok", f"{name}: {backend.title}, {backend.id}")
+            yield _writable(name, "the file's folder", str(backend.id))
+            return
         where = backend.address() if backend.host or backend.endpoint else backend.id
         yield _Finding("ok", f"{name}: {backend.title or backend.name}, {_place(where)}")
-        if where.startswith("http://") and "127.0.0.1" not in where and "localhost" not in where:
+        if where.startswith("http://") and urlsplit(where).hostname not in ("127.0.0.1", "localhost", "::1"):
             yield _Finding(
                 "note", f"{name}: hits travel without TLS", "give an https:// endpoint unless the network is yours"
             )
@@ -141,7 +179,8 @@ def _provider(name: str, *, offline: bool, timeout: float) -> Iterator[_Finding]
             )
         if isinstance(settings.get("spool"), str | Path):
             yield _spool(name, str(settings["spool"]))
-        yield _credentials(name, provider, offline=offline, timeout=timeout)
+        if where.startswith(("http://", "https://")):
+            yield from _platform(name, provider, where, offline=offline, timeout=timeout)
 
 
 def _place(address: str) -> str:
@@ -152,29 +191,62 @@ def _place(address: str) -> str:
 def _spool(name: str, spool: str) -> _Finding:
     if "://" in spool:
         return _Finding("ok", f"{name}: hits wait in a {spool.partition(':')[0]} spool")
-    folder = Path(spool).resolve().parent
+    return _writable(name, "the spool's folder", spool)
+
+
+def _writable(name: str, what: str, path: str) -> _Finding:
+    folder = Path(path).resolve().parent
     if not os.access(folder, os.W_OK):
-        return _Finding("bad", f"{name}: the spool's folder {folder} cannot be written", "give a path that can")
-    return _Finding("ok", f"{name}: hits wait in {spool}")
+        return _Finding("bad", f"{name}: {what} {folder} cannot be written", "give a path that can")
+    return _Finding("ok", f"{name}: {what} {folder} can be written")
 
 
-def _credentials(name: str, provider: Any, *, offline: bool, timeout: float) -> _Finding:
+def _platform(name: str, provider: Any, where: str, *, offline: bool, timeout: float) -> Iterator[_Finding]:
+    backend = provider.backend
     try:
-        request = provider.backend.probe()
+        probe, sample = backend.probe(), _sample(backend)
     except ConfigurationError as error:
-        return _Finding("bad", f"{name}: {error}")
-    if request is None:
-        return _Finding("note", f"{name}: {provider.backend.title} has no call that checks credentials")
+        yield _Finding("bad", f"{name}: {error}")
+        return
     if offline:
-        return _Finding("note", f"{name}: credentials not checked (--offline)")
-    answer = provider._transport.send(request, timeout=timeout)
+        yield _Finding("note", f"{name}: credentials not checked, the platform not asked (--offline)")
+        return
+    # Without a call that checks anything it is only asked to be there: a front page records nothing.
+    front = Request(method="GET", url=urlunsplit((*urlsplit(where)[:2], "/", "", "")))
+    answer = provider._transport.send(probe or sample or front, timeout=timeout)
     if isinstance(answer, NoResponse):
-        return _Finding(
+        yield _Finding(
             "bad", f"{name}: no answer ({answer.reason})", "see whether the endpoint and the network are right"
         )
-    trouble = provider.backend.probed(answer)
-    if trouble:
-        return _Finding(
-            "bad", f"{name}: the platform says: {trouble}", "see whether id, endpoint and credentials are right"
-        )
-    return _Finding("ok", f"{name}: the platform answers and takes the credentials")
+    elif probe is not None:
+        trouble = backend.probed(answer)
+        if trouble:
+            yield _Finding(
+                "bad", f"{name}: the platform says: {trouble}", "see whether id, endpoint and credentials are right"
+            )
+        else:
+            yield _Finding("ok", f"{name}: the platform answers and takes the credentials")
+    elif sample is not None:
+        found = backend.findings(answer) if answer.ok else [f"http {answer.status}"]
+        if found:
+            yield _Finding(
+                "bad",
+                f"{name}: the validation server says: {'; '.join(found)}",
+                "see whether id and endpoint are right",
+            )
+        else:
+            yield _Finding("ok", f"{name}: the validation server takes a sample; it does not check credentials")
+    else:
+        yield _Finding("ok", f"{name}: something answers there; {backend.title} has no call that checks credentials")
+
+
+def _sample(backend: Backend) -> Request | None:
+    if type(backend).validate_requests is Backend.validate_requests:
+        return None
+    now = time.time()
+    hit = Hit.from_dict(
+        {"v": 1, "id": new_id(), "kind": "pageview", "time": now, "url": "https://example.com/", "title": "doctor"}
+    )
+    told: Any = backend  # the option "validate" belongs to the backends that have something to ask
+    requests = dataclasses.replace(told, validate=True).validate_requests([hit], now=now)
+    return requests[0] if requests else None
