@@ -144,10 +144,16 @@ def run(url: str, program: str, *, timeout: float = 60) -> tuple[str, str, float
     process = start(url, program)
     assert process.stdout is not None
     said, last = "", time.monotonic()
-    for line in process.stdout:
-        said += line
-        last = time.monotonic()
-    _, logged = process.communicate(timeout=timeout)
+    ends = threading.Timer(timeout, process.kill)
+    ends.start()
+    try:
+        for line in process.stdout:
+            said += line
+            last = time.monotonic()
+        _, logged = process.communicate()
+    finally:
+        ends.cancel()
+        process.kill()
     took = time.monotonic() - last
     assert process.returncode == 0, logged
     assert "Traceback" not in logged, logged
@@ -281,6 +287,28 @@ def test_a_fork_delivers_the_parent_s_and_the_child_s_hits_once_each(sink: Sink,
     assert set(sink.seen.values()) == {1}
 
 
+def test_a_fork_in_the_middle_of_an_import_does_not_hang_the_child(sink: Sink) -> None:
+    program = """
+        import importlib.abc, importlib.machinery
+        begun = threading.Event()
+        class Slow(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path, target=None):
+                if name == "analytical.transports.http11":
+                    begun.set()
+                    time.sleep(0.5)  # the importer's locks are held meanwhile
+        sys.meta_path.insert(0, Slow())
+        d = driver()
+        d.submit("web", hit())
+        assert begun.wait(20)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if d.submit("web", hit()) and d.flush(20) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    run(sink.url, program)
+    assert len(sink.seen) == 2
+
+
 def test_forks_at_bad_moments_never_hang(sink: Sink, tmp_path: Path) -> None:
     program = f"""
         d = driver()
@@ -293,7 +321,7 @@ def test_forks_at_bad_moments_never_hang(sink: Sink, tmp_path: Path) -> None:
                 e.submit("durable", hit())
                 d.ledger.stats()
                 time.sleep(0.0005)
-        threads = [threading.Thread(target=busy) for _ in range(3)]
+        threads = [threading.Thread(target=busy, daemon=True) for _ in range(3)]
         for thread in threads: thread.start()
         for _ in range(15):
             e.stats("durable")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..http import NoResponse, Request, Response
+from ._loading import loading
 from .local import LocalTransport
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ class DefaultTransport:
     def _make(self) -> Transport:
         made: Transport
         if self._fast:
-            from .http11 import Http11Transport
+            with loading:
+                from .http11 import Http11Transport
 
             made = Http11Transport(timeout=self.timeout)
         else:
-            from .requests import RequestsTransport
+            with loading:
+                from .requests import RequestsTransport
 
             made = RequestsTransport(timeout=self.timeout, session=self._session)
         # Two threads may both come here first: setdefault is one step, and what lost has no connection yet.

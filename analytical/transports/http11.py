@@ -7,6 +7,7 @@ through ``requests``: a proxy in the environment, or ``requests`` itself replace
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - name look-ups and TLS would import it in the middle of things
 import os
 import socket
 import ssl
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from ..http import NoResponse, Request, Response
 from . import MAX_ANSWER, Transport
 from ._abandon import Abandonable
+from ._loading import loading
 
 __all__ = ["Http11Transport"]
 
@@ -90,7 +92,8 @@ class Http11Transport:
 
     def _through_requests(self) -> Transport:
         if self._fallback is None:
-            from .requests import RequestsTransport
+            with loading:
+                from .requests import RequestsTransport
 
             self._fallback = RequestsTransport(timeout=self.timeout)
         return self._fallback
@@ -178,7 +181,8 @@ class Http11Transport:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            import certifi
+            with loading:
+                import certifi
 
             # The same trust as requests', so that changing the transport changes no one's certificates.
             named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
@@ -459,7 +463,8 @@ def _reason(error: OSError) -> str:
 def _proxied(url: str) -> bool:
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return False
-    from requests.utils import get_environ_proxies
+    with loading:
+        from requests.utils import get_environ_proxies
 
     return bool(get_environ_proxies(url))
 

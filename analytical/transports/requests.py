@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - sockets would import it in the middle of a request
+import netrc  # noqa: F401 - so would requests
 import os
 import socket
 import threading
