@@ -88,6 +88,7 @@ class StoreSpool(Spool):
     """
 
     blocking = False
+    remote = False
 
     def __init__(
         self,
