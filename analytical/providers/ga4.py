@@ -210,6 +210,11 @@ class Ga4(Regional):
                 f"{self.id!r} is a property of Universal Analytics; ga4 takes 'G-XXXXXXX', and the provider "
                 "'googleanalytics' takes both"
             )
+        if self.validate and self.address(DEBUG) == self.address():
+            raise ConfigurationError(
+                f"{self.name}: validate=True needs the validation server's address, and endpoint= names another path; "
+                f"give a base address, or a URL that ends in {COLLECT}"
+            )
         if not self.api_secret and self.endpoint is None:
             raise ConfigurationError(
                 f"{self.name} needs api_secret=, or Google ignores every hit; make one under "
@@ -310,9 +315,9 @@ class Ga4(Regional):
             body["client_id"] = f"{int(seed[:8], 16) or 1}.{int(seed[8:], 16) or 1}"
         else:
             body["client_id"] = str(body["client_id"])
-        if hit.consent is not None:
-            said = {name: hit.consent.get(name) is True for name in ("ad_user_data", "ad_personalization")}
-            body.setdefault("consent", {name: "GRANTED" if yes else "DENIED" for name, yes in said.items()})
+        said = hit.consent or {}  # where nobody asked the visitor, advertising is denied
+        told = {name: said.get(name) is True for name in ("ad_user_data", "ad_personalization")}
+        body.setdefault("consent", {name: "GRANTED" if yes else "DENIED" for name, yes in told.items()})
 
     def _describe(self, body: dict[str, Any], native: dict[str, Any], hit: Hit) -> None:
         """Decide between ``user_agent`` and ``device``: Google ignores the first where the second is present."""

@@ -13,6 +13,7 @@ from analytical.errors import ConfigurationError, InvalidHit
 from analytical.hit import Hit
 from analytical.http import Request, Response
 from analytical.providers.ga4 import Ga4
+from analytical.providers.googleanalytics import GoogleAnalytics
 
 
 @pytest.mark.parametrize("case", cases("ga4"))
@@ -106,7 +107,7 @@ def test_a_session_is_never_invented() -> None:
             {"ad_user_data": True, "ad_personalization": False},
             {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"},
         ),
-        (None, None),
+        (None, {"ad_user_data": "DENIED", "ad_personalization": "DENIED"}),
     ],
 )
 def test_consent_is_denied_unless_told(given: Any, sent: Any) -> None:
@@ -243,6 +244,17 @@ def test_items_stay_a_list_and_unknown_nested_values_become_text() -> None:
 def test_at_most_twenty_five_parameters_leave() -> None:
     params = body_of(hit(session_id="1", properties={f"p{i}": i for i in range(40)}))["events"][0]["params"]
     assert len(params) == 25
+
+
+@pytest.mark.parametrize("make", [Ga4, GoogleAnalytics])
+def test_what_validates_never_goes_to_an_address_that_records(make: Any) -> None:
+    identity = "G-ABC" if make is Ga4 else "UA-1-1"
+    with pytest.raises(ConfigurationError, match="validation server"):
+        make(id=identity, endpoint="https://proxy.example/own/path", validate=True, api_secret="s3cret")
+    (asked,) = make(
+        id=identity, endpoint="https://proxy.example", validate=True, api_secret="s3cret"
+    ).validate_requests([hit(category="c")], now=NOW)
+    assert "/debug/" in asked.url
 
 
 def test_an_id_is_needed() -> None:
