@@ -34,8 +34,9 @@ def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
 
     Args:
         source: a mapping of names to the arguments of :class:`~analytical.Provider` (``provider``, ``id`` and its
-            keywords), or the path of a TOML file with a table ``[providers.NAME]`` for each. Nothing is connected
-            or resolved before :func:`get` asks for the name.
+            keywords; ``name`` for ``provider`` will do) or to URLs as in ``ANALYTICAL_URL``; or the path of a TOML
+            file with a table ``[providers.NAME]`` for each. Nothing is connected or resolved before :func:`get` asks
+            for the name.
 
     Raises:
         ConfigurationError: the file cannot be read, or an entry is no table with a ``provider``.
@@ -60,6 +61,10 @@ def configure(source: Mapping[str, Any] | str | os.PathLike[str]) -> None:
     if isinstance(nested, Mapping) and "provider" not in nested:
         tables = dict(nested)
     for name, table in tables.items():
+        if isinstance(table, Mapping) and "provider" not in table and isinstance(table.get("name"), str):
+            # Provider's own name for its first argument.
+            tables[name] = table = {**table, "provider": table["name"]}  # noqa: PLW2901 - the same, spelled out
+            del table["name"]
         if not isinstance(table, (Mapping, str)) or (
             isinstance(table, Mapping) and not isinstance(table.get("provider"), str)
         ):
@@ -224,7 +229,8 @@ def _url_settings(url: str) -> dict[str, Any]:
         settings.setdefault("endpoint", f"{plain or 'https'}://{host}{port}{prefix}")
         settings.setdefault("id", identity)
     else:
-        settings.setdefault("id", unquote(parts.netloc) + path if name == "file" else path.strip("/"))
+        local = unquote(parts.netloc) if name in ("file", "stdout") else ""
+        settings.setdefault("id", local + path if name == "file" else (local + path).strip("/"))
     if parts.username and name not in ("file", "stdout"):
         # env:NAME is a user name and a password to the grammar of URLs.
         written = parts.username if parts.password is None else f"{parts.username}:{parts.password}"

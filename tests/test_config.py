@@ -20,6 +20,8 @@ def test_names_from_a_mapping() -> None:
     analytical.configure({"web": {"provider": "plausible", "id": "example.com", "transport": FakeTransport()}})
     assert analytical.get("web").backend.name == "plausible"
     assert config.names() == ["web"]
+    analytical.configure({"web": {"name": "stdout", "id": "x"}, "b": "stdout://y"})
+    assert (analytical.get("web").backend.name, analytical.get("b").backend.id) == ("stdout", "y")
 
 
 def test_names_from_a_file(tmp_path: Path) -> None:

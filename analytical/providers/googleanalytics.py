@@ -203,6 +203,12 @@ class GoogleAnalytics(Backend):
                 "of your own as endpoint="
             )
 
+        if self.validate and self.address(DEBUG) == self.address():
+            raise ConfigurationError(
+                f"{self.name}: validate=True needs the validation server's address, and endpoint= names another path; "
+                f"give a base address, or a URL that ends in {COLLECT}"
+            )
+
     def missing(self, kind: str, draft: Mapping[str, Any]) -> str | None:
         native = draft.get("native") or {}
         if kind == "pageview":
