@@ -29,7 +29,7 @@ __all__ = ["EXIT_SECONDS", "ThreadDelivery", "default_driver", "driver_for"]
 log = logging.getLogger("analytical.delivery")
 
 #: Seconds that all providers together may hold up the end of a process.
-EXIT_SECONDS = 1.8
+EXIT_SECONDS = 1.6
 
 #: Seconds that a batch which is not full waits for more, where the platform takes several at once.
 LINGER = 0.03
@@ -87,7 +87,9 @@ class ThreadDelivery:
                 self._carriers[route.to] = carrier = _Carrier(self, route)
             else:
                 carrier.change(route)
-            found = self.spool.waiting(route.to) if self.spool.durable else 0
+            # Behind a journal is a broker, which nobody speaks to before there is a hit.
+            local = self.spool.blocking or not _remote(self.spool)
+            found = self.spool.waiting(route.to) if self.spool.durable and local else 0
         if found:
             carrier.start()
 
@@ -615,11 +617,39 @@ def _at_exit() -> None:
     """Deliver what can be delivered in the time that an exit may take, and say what could not."""
     deadline = time.monotonic() + EXIT_SECONDS
     drivers = _live()
-    for driver in drivers:
+    # A broker may be away or hang: it is left where it stands, because what it holds is not lost.
+    ended = [_end_apart(driver, deadline) for driver in drivers if _remote(driver.spool)]
+    here = [driver for driver in drivers if not _remote(driver.spool)]
+    for driver in here:
         for carrier in list(driver._carriers.values()):
             carrier.hurry()
-    lost = sum(driver._end(deadline, exiting=True) for driver in drivers)
-    for driver in drivers:
+    lost = sum(driver._end(deadline, exiting=True) for driver in here)
+    for driver in here:
         driver.spool.close()
     if lost:
         log.warning("%d hits were lost at exit: their destinations did not take them in time", lost)
+    for bell in ended:
+        bell.acquire(timeout=max(0.0, deadline + 0.1 - time.monotonic()))
+
+
+def _remote(spool: Spool) -> bool:
+    return bool(getattr(spool, "remote", False))
+
+
+def _end_apart(driver: ThreadDelivery, deadline: float) -> threading.Lock:
+    """End a driver in a thread that can be left behind; return a lock that is free when it is done."""
+    done = threading.Lock()
+    done.acquire()
+
+    def end() -> None:
+        try:
+            driver._end(deadline, exiting=True)
+            driver.spool.close()
+        finally:
+            done.release()
+
+    try:
+        threading.Thread(target=end, name="analytical-exit", daemon=True).start()
+    except RuntimeError:  # the interpreter is going down already
+        end()
+    return done

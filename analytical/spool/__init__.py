@@ -69,6 +69,7 @@ class Spool(Protocol):
     Attributes:
         durable: whether what was accepted outlives the process.
         blocking: whether ``put`` waits for a network (a broker's acknowledgement).
+        remote: whether anything else does, such as counting and closing; may be left out where nothing does.
     """
 
     durable: bool

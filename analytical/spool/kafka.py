@@ -49,7 +49,9 @@ log = logging.getLogger("analytical.spool")
 _WINDOW, _FETCH = 5_000, 500
 _COMMIT = 1.0
 #: Seconds for which a Kafka that did not answer is not asked for numbers.
-_AWAY = 2.0
+_AWAY = 1.0
+#: Seconds for which nobody waits for it after a page has waited in vain: hits are refused at once.
+_VAIN = 0.5
 
 
 class _Partition:
@@ -128,6 +130,7 @@ class KafkaSpool:
     """
 
     durable = True
+    remote = True
 
     def __init__(
         self,
@@ -175,7 +178,7 @@ class KafkaSpool:
         self._closed = False
         #: Whether Kafka did not answer when it was last asked.
         self.away = False
-        self._failed = -1e9
+        self._failed = self._in_vain = -1e9
         self._said: dict[str, float] = {}
 
     @classmethod
@@ -238,8 +241,12 @@ class KafkaSpool:
         self._closed = False
         if self._shipping is not None:
             accepted = self._shipping.journal.append(body)
+        elif time.monotonic() - self._in_vain < _VAIN:
+            accepted = False
         else:
             accepted = self._produce([(destination.topic, body, self._key(destination, hit), None)])
+            if not accepted:
+                self._in_vain = time.monotonic()
         if not accepted:
             destination.refused += 1
         return accepted
@@ -308,8 +315,6 @@ class KafkaSpool:
     def _waiting(self, destination: _Destination) -> tuple[int, int]:
         """Return how many wait in Kafka and in the journals of this machine."""
         here = self._shipping.waiting(destination.to) if self._shipping is not None else 0
-        if self._shipping is not None and destination.base is None:
-            return 0, here  # Kafka was not spoken to yet
         with self._lock:
             if not self._away():
                 try:

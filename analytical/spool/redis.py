@@ -47,6 +47,10 @@ _GROUP = "workers"
 #: Hits of one destination that this process holds on their way out, and how many it fetches at once.
 _WINDOW, _FETCH = 5_000, 500
 _SECOND = 1.0
+#: Seconds for which a Redis that did not answer is not asked again in the background.
+_AWAY = 0.5
+#: Seconds for which nobody waits for Redis after a page has waited in vain: hits are refused at once.
+_VAIN = 0.5
 #: Seconds after which a consumer that holds nothing and asks for nothing is forgotten.
 _GONE = 3_600.0
 
@@ -178,6 +182,7 @@ class RedisSpool:
     """
 
     durable = True
+    remote = True
 
     def __init__(
         self,
@@ -239,6 +244,7 @@ class RedisSpool:
         self._closed = False
         #: Whether Redis did not answer when it was last asked.
         self.away = False
+        self._failed = self._in_vain = -1e9
         self._swept = self._monotonic()
         self._said: dict[str, float] = {}
 
@@ -278,8 +284,9 @@ class RedisSpool:
         if destination is None:
             queue = Queue(lane, lease=self._lease, monotonic=self._monotonic)
             self._destinations[to] = destination = _Destination(to, self._stream, queue)
-            with self._lock:
-                self._begin(to, destination)
+            if self.blocking:  # with a journal, only the driver's threads speak to Redis
+                with self._lock:
+                    self._begin(to, destination)
         destination.queue.lane = lane
         self._closed = False
         if lost is not None:
@@ -301,7 +308,11 @@ class RedisSpool:
                 return True
             destination.refused += 1
             return False
-        deadline = self._monotonic() + self.timeout
+        mono = self._monotonic()
+        if mono - self._in_vain < _VAIN:
+            destination.refused += 1
+            return False
+        deadline = mono + self.timeout
         key = destination.keys + hit.id if hit.keyed else destination.keys
         arguments = (self.hits, body, repr(self._clock()), int(self._window) if hit.keyed else "")
         while True:
@@ -315,8 +326,10 @@ class RedisSpool:
                     threading.Event().wait(0.05)
                     continue
                 self._unreachable(error)
+                self._in_vain = self._monotonic()
             except redis.RedisError as error:
                 self._unreachable(error)
+                self._in_vain = self._monotonic()
             destination.refused += 1
             return False
 
@@ -326,13 +339,14 @@ class RedisSpool:
                 destination = self._destinations[name]
                 if self._closed or not self.uploads(name):
                     continue  # a thread that came late must not begin anew
-                try:
-                    self._write_settled(destination)
-                    self._hold(destination)
-                    if destination.queue.ready() < limit:
-                        self._fetch(name, destination, now, limit)
-                except redis.RedisError as error:
-                    self._unreachable(error)
+                if not self._gone():
+                    try:
+                        self._write_settled(destination)
+                        self._hold(destination)
+                        if destination.queue.ready() < limit:
+                            self._fetch(name, destination, now, limit)
+                    except redis.RedisError as error:
+                        self._unreachable(error)
                 taken = destination.queue.take(limit, now)
                 if taken:
                     return taken
@@ -353,6 +367,8 @@ class RedisSpool:
                 chosen = [item for item in mine if item[1].to == name]
                 destination.unsettled += [(entry, verdict) for _, entry, verdict in chosen]
                 before = len(destination.unsettled) - len(chosen)
+                if self._gone():
+                    continue
                 try:
                     answers = self._write_settled(destination)[before:]
                 except redis.RedisError as error:
@@ -380,7 +396,10 @@ class RedisSpool:
     def uploads(self, to: str) -> bool:
         destination = self._destinations[to]
         with self._lock:
+            if self._gone():
+                return self._deliver
             try:
+                self._begin(to, destination)
                 self._ship()
                 if not self._deliver:
                     return False
@@ -522,6 +541,8 @@ class RedisSpool:
 
     def _begin(self, to: str, destination: _Destination) -> None:
         """Make the group and begin to count; what fails now is done later."""
+        if self._gone():
+            return
         try:
             if not destination.named:
                 self._redis.sadd(f"{{{self._stream}}}:names", to)
@@ -649,6 +670,15 @@ class RedisSpool:
 
     def _let_go(self, destination: _Destination) -> None:
         try:
+            if not self._gone():
+                self._hand_back(destination)
+        except redis.RedisError as error:
+            self._unreachable(error)  # the leases end by themselves
+        destination.locked = destination.claimed = -1e9
+        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
+
+    def _hand_back(self, destination: _Destination) -> None:
+        if destination.named:
             self._write_settled(destination)
             held = [entry.token for entry in destination.queue]
             for start in range(0, len(held), 500):
@@ -659,10 +689,6 @@ class RedisSpool:
                 )  # fmt: skip
             if destination.locked > 0 and self._redis.get(destination.lock) == self._me.encode():
                 self._redis.delete(destination.lock)
-        except redis.RedisError as error:
-            self._unreachable(error)  # the leases end by themselves
-        destination.locked = destination.claimed = -1e9
-        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
 
     def _sweep(self, destination: _Destination) -> None:
         for consumer in self._redis.xinfo_consumers(destination.stream, _GROUP):
@@ -672,6 +698,8 @@ class RedisSpool:
     # -- a journal on this machine --------------------------------------------------------------------------------
 
     def _ship_all(self) -> None:
+        if self._gone():
+            return
         try:
             self._ship(now=True)
         except redis.RedisError as error:
@@ -707,16 +735,23 @@ class RedisSpool:
 
     def _counts(self, to: str) -> tuple[dict[str, int], int]:
         destination = self._at(to)
+        here = self._shipping.waiting(to) if self._shipping is not None else 0
         with self._lock:
-            try:
-                counts, pending = self._ask(destination)
-            except redis.RedisError as error:
-                self._unreachable(error)
-                counts, pending = destination.known
-            return counts, pending + (self._shipping.waiting(to) if self._shipping is not None else 0)
+            if not self._gone():
+                try:
+                    self._ask(destination)
+                except redis.RedisError as error:
+                    self._unreachable(error)
+            counts, pending = destination.known
+            return counts, pending + here
+
+    def _gone(self) -> bool:
+        """Tell whether Redis did not answer a moment ago: then nobody waits for it again, but who puts a hit."""
+        return self._monotonic() - self._failed < _AWAY
 
     def _unreachable(self, error: Exception) -> None:
         self.away = True
+        self._failed = self._monotonic()
         # Its text may show an address with a password in it; its kind says enough.
         self._complain(f"Redis cannot be used: {type(error).__name__}")
 
