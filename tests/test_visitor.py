@@ -11,6 +11,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -452,3 +453,11 @@ def test_two_secrets_are_two_clients(one: str, two: str) -> None:
 
 def test_utils_offers_it() -> None:
     assert utils.generate_client_id is generate_client_id
+
+
+def test_a_time_may_be_a_datetime() -> None:
+    visitors = VisitorId("0" * 64)
+    who = {"site": "example.com", "client_ip": "192.0.2.7", "user_agent": "Firefox", "provider": "matomo"}
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert visitors.id(**who, now=noon) == visitors.id(**who, now=noon.timestamp())
+    assert visitors.session(**who, now=noon) == visitors.session(**who, now=noon.timestamp())

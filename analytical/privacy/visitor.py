@@ -171,7 +171,7 @@ class VisitorId:
         client_ip: str | None,
         user_agent: str | None,
         provider: str,
-        now: float | None = None,
+        now: float | datetime | None = None,
     ) -> str:
         """Return the visitor's id, shaped as the provider wants it.
 
@@ -180,12 +180,12 @@ class VisitorId:
             client_ip: the visitor's address, before it is masked.
             user_agent: the visitor's ``User-Agent`` header, before it is reduced.
             provider: the provider's name; ids of two providers have nothing in common.
-            now: seconds since 1970.
+            now: seconds since 1970, or a ``datetime`` (one without a time zone is local, as Python has it).
 
         Raises:
             SaltUnavailable: there is no key for that time. No id is better than one that links.
         """
-        return shape(self._digest(site, client_ip, user_agent, provider, now), provider)
+        return shape(self._digest(site, client_ip, user_agent, provider, self._at(now)), provider)
 
     def session(
         self,
@@ -194,7 +194,7 @@ class VisitorId:
         client_ip: str | None,
         user_agent: str | None,
         provider: str,
-        now: float | None = None,
+        now: float | datetime | None = None,
     ) -> str:
         """Return the id of the visit: it ends after 30 minutes without a hit, and when the visitor's id changes.
 
@@ -203,7 +203,7 @@ class VisitorId:
         Raises:
             SaltUnavailable: there is no key for that time.
         """
-        at = self._clock() if now is None else now
+        at = self._at(now)
         digest = self._digest(site, client_ip, user_agent, provider, at)
         began = self._sessions.began(digest.hex(), at, self._idle)
         if _shape_name(provider) == "google":
@@ -221,13 +221,13 @@ class VisitorId:
         at = datetime.fromtimestamp(now, UTC)
         return at.year * 12 + at.month - 1
 
-    def purge(self, now: float | None = None) -> None:
+    def purge(self, now: float | datetime | None = None) -> None:
         """Forget the keys that are over, here and in the store; for a timer, where no hit may come for a day.
 
         Raises:
             SaltUnavailable: the store does not answer.
         """
-        at = self._clock() if now is None else now
+        at = self._at(now)
         with self._lock:
             oldest = self.period(at - self._grace)
             for old in [held for held in self._keys if held < oldest]:
@@ -235,7 +235,7 @@ class VisitorId:
             if self._mode == "destroyed":
                 self._salted(self.period(at), oldest)
 
-    def advanced(self, now: float | None = None) -> tuple[str, str]:
+    def advanced(self, now: float | datetime | None = None) -> tuple[str, str]:
         """Return a new secret and the day it belongs to, for ``secret=`` and ``since=`` of the ``ratchet`` mode.
 
         Put them in the place of the old ones and destroy those: nothing from before that day can then be computed
@@ -246,7 +246,7 @@ class VisitorId:
         """
         if self._mode != "ratchet" or self._rotate != "day":
             raise ConfigurationError('advanced() goes with mode="ratchet" and rotate="day"')
-        at = self._clock() if now is None else now
+        at = self._at(now)
         self._key(at)
         with self._lock:
             since = datetime.fromtimestamp(self._newest * 86400, UTC).date().isoformat()
@@ -255,10 +255,13 @@ class VisitorId:
     def __repr__(self) -> str:
         return f"<VisitorId {self._mode} {self._rotate}>"
 
-    def _digest(
-        self, site: str, client_ip: str | None, user_agent: str | None, provider: str, now: float | None
-    ) -> bytes:
-        key = self._key(self._clock() if now is None else now)
+    def _at(self, now: float | datetime | None) -> float:
+        if now is None:
+            return self._clock()
+        return now.timestamp() if isinstance(now, datetime) else now
+
+    def _digest(self, site: str, client_ip: str | None, user_agent: str | None, provider: str, at: float) -> bytes:
+        key = self._key(at)
         return _keyed(key, b"vid-visitor", site, _alias(provider), self._address(client_ip), user_agent or "")
 
     def _address(self, client_ip: str | None) -> str:
