@@ -98,6 +98,20 @@ _SCHEMAS = {
     "screen_view": "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
     "screen_view_web": f"{_OURS}/screen_view/jsonschema/1-0-0",
 }
+#: What each event type cannot do without (https://docs.snowplow.io/docs/fundamentals/canonical-event/).
+_REQUIRED = {
+    "pv": ("url",),
+    "se": ("se_ca", "se_ac"),
+    "tr": ("tr_id", "tr_tt"),
+    "ti": ("ti_id", "ti_sk", "ti_pr", "ti_qu"),
+}
+#: What Snowplow's own entities cannot do without; one that lost it at the gate would fail its event.
+_REQUIRED_OF_ENTITY = {
+    f"{_OURS}/geolocation_context": ("latitude", "longitude"),
+    f"{_OURS}/web_page": ("id",),
+    f"{_OURS}/client_session": ("userId", "sessionId", "sessionIndex", "storageMechanism"),
+}
+_UUIDS_OF_ENTITY = frozenset({"id", "sessionId"})
 _KIND_OF_SCHEMA = {schema: kind.removesuffix("_web") for kind, schema in _SCHEMAS.items()}
 #: The protocol's keys of what our own vocabulary says in words.
 _SPELLED = {
@@ -246,7 +260,7 @@ class Snowplow(Backend):
             return "url= (native 'url')"
         if event == "se" and not draft.get("name"):
             return "name= (native 'se_ac')"
-        for key in {"tr": ("tr_id", "tr_tt"), "ti": ("ti_id", "ti_sk", "ti_pr", "ti_qu")}.get(event, ()):
+        for key in _REQUIRED[event] if event in ("tr", "ti") else ():
             if native.get(key) in (None, ""):
                 return f"native {key!r}"
         if event == "ue" and not native.get("ue_pr"):
@@ -270,14 +284,20 @@ class Snowplow(Backend):
     # -- the wire -------------------------------------------------------------------------------------------------
 
     def encode(self, hits: Sequence[Hit], *, now: float) -> list[Parcel]:
-        """Post hits together up to the limits, or get them one by one; what can never fit is in no parcel."""
+        """Post hits together up to the limits, or get them one by one.
+
+        What can never fit is in no parcel, and neither is what the gate took something out of that its event type
+        cannot do without: the collector would take it, and the pipeline fail it out of sight.
+        """
         stamp = str(int(now * 1000))
         payloads = [self.payload(hit) | {"stm": stamp} for hit in hits]
+        whole = [position for position, hit in enumerate(hits) if hit.kind == "payload" or _whole(payloads[position])]
         parcels: list[Parcel] = []
-        posted: list[int] = list(range(len(hits)))
+        posted: list[int] = whole
         if self.method == "get":
             posted = []
-            for position, payload in enumerate(payloads):
+            for position in whole:
+                payload = payloads[position]
                 url = f"{self.address('/i')}?{urlencode(payload, errors='replace')}"
                 if len(url) < _LONGEST_LINE - 64:  # "GET", "HTTP/1.1" and a proxy's longer name stand in that line too
                     headers = self._headers()
@@ -331,9 +351,9 @@ class Snowplow(Backend):
         return out
 
     def _json(self, out: dict[str, str], key: str, value: Any) -> None:
-        if key == "co" and self.validate is not None:
+        if key == "co":
             # An entity out of which the gate took something may not fit its schema any more; it would fail the event.
-            value = [part for part in _entities(value) if not self.validate(part["schema"], part["data"])]
+            value = [part for part in _entities(value) if self._fits(part["schema"], part["data"])]
             if not value:
                 return
         whole = compact(_enveloped(key, value))
@@ -341,6 +361,13 @@ class Snowplow(Backend):
             out["ue_px" if key == "ue_pr" else "cx"] = urlsafe_b64encode(whole).decode()
         else:
             out[key] = whole.decode()
+
+    def _fits(self, schema: str, data: Any) -> bool:
+        for key in _REQUIRED_OF_ENTITY.get(schema.partition("/jsonschema/")[0], ()):
+            value = data.get(key) if isinstance(data, Mapping) else None
+            if value is None or (key in _UUIDS_OF_ENTITY and not _UUID.match(str(value))):
+                return False
+        return self.validate is None or not self.validate(schema, data)
 
     def _headers(self) -> dict[str, str]:
         return {"SP-Anonymous": "*"} if self.anonymous else {}
@@ -429,6 +456,10 @@ def _event(kind: str, native: Mapping[str, Any]) -> str:
     if given:
         return str(given)
     return "ue" if native.get("ue_pr") or native.get("ue_px") else _EVENTS.get(kind, "ue")
+
+
+def _whole(payload: Mapping[str, str]) -> bool:
+    return payload.keys() >= set(_REQUIRED.get(payload["e"], ()))
 
 
 def _camel(name: str) -> str:
@@ -581,15 +612,9 @@ def _findings(payload: Mapping[str, Any]) -> list[str]:
             if longest and len(value) > longest:
                 found.append(f"{key} has {len(value)} characters; the limit is {longest}")
     found.extend(f"{key} is missing; the whole request fails" for key in ("tv", "p", "e") if not payload.get(key))
-    required = {
-        "se": ("se_ca", "se_ac"),
-        "pv": ("url",),
-        "tr": ("tr_id", "tr_tt"),
-        "ti": ("ti_id", "ti_sk", "ti_pr", "ti_qu"),
-    }
     event = str(payload.get("e"))
     found.extend(
-        f"{key} is missing in an event of type {event}" for key in required.get(event, ()) if not payload.get(key)
+        f"{key} is missing in an event of type {event}" for key in _REQUIRED.get(event, ()) if not payload.get(key)
     )
     if event == "ue" and not (payload.get("ue_px") or payload.get("ue_pr")):
         found.append("a self-describing event has neither ue_px nor ue_pr")

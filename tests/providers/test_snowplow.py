@@ -177,8 +177,24 @@ def test_the_gate_leaves_schemas_and_screens_usable() -> None:
     assert "co" not in opened(payload), "a place is no longer one without its coordinates, and would fail the event"
 
 
+@pytest.mark.parametrize("privacy", ["careful", "strict"])
+def test_what_the_gate_takes_out_never_fails_the_event_out_of_sight(privacy: str) -> None:
+    transport = FakeTransport()
+    site = analytical.Provider("snowplow", "shop", endpoint="https://c.example", transport=transport, privacy=privacy)
+    page = {"schema": "iglu:com.snowplowanalytics.snowplow/web_page/jsonschema/1-0-0", "data": {"id": ID}}
+    assert site.pageview(url="https://e.example/", entities=[GEO, page])
+    [payload] = posted(transport.requests[0])
+    judge([payload])
+    kept = opened(payload).get("co", {"data": []})["data"]
+    assert kept == ([page] if privacy == "careful" else []), "an entity that lost what it needs is left out"
+    assert not site.ecommerce_transaction("ann@example.org", 35), "no order without its id"
+    assert site.stats()["rejected"] == 1
+    assert len(transport.requests) == 1
+
+
 def test_get_sends_one_event_each_and_posts_what_is_too_long() -> None:
-    short, long = hit(title="T"), hit("event", name="n" * 900, native={"co": [{**GEO, "data": {"x": "y" * 20_000}}]})
+    large = {"schema": "iglu:com.acme/thing/jsonschema/1-0-0", "data": {"x": "y" * 20_000}}
+    short, long = hit(title="T"), hit("event", name="n" * 900, native={"co": [large]})
     first, second = backend(method="get", base64=False).encode([short, long], now=NOW)
     assert (first.request.method, first.hits) == ("GET", (0,))
     parts = urlsplit(first.request.url)
