@@ -684,8 +684,7 @@ def iso(seconds: float) -> str:
     >>> iso(1767225600.25)
     '2026-01-01T00:00:00.250Z'
     """
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def language_tag(value: str | None) -> str | None:

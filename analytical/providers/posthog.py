@@ -50,6 +50,8 @@ NOBODY = frozenset(
 LONGEST = 200
 LARGEST_EVENT = 900 * 1024
 _PAGE_VIEW = "$pageview"
+#: The host and the path of an address: RFC 3986's appendix B, as far as needed. urlsplit takes ten times as long.
+_PLACE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#]+)([^?#]*)")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z", re.IGNORECASE)
 _SAME = ("category", "label", "value", "currency")
 
@@ -174,10 +176,10 @@ class PostHog(Regional):
         if size:
             properties.setdefault("$screen_width", size[0])
             properties.setdefault("$screen_height", size[1])
-        parts = urlsplit(hit.url or "")
-        if parts.netloc:
-            properties.setdefault("$host", parts.netloc.rpartition("@")[2])
-            properties.setdefault("$pathname", parts.path or "/")
+        place = _PLACE.match(hit.url or "")
+        if place is not None:
+            properties.setdefault("$host", place[1].rpartition("@")[2])
+            properties.setdefault("$pathname", place[2] or "/")
         if "$session_id" in properties:
             properties["$session_id"] = str(properties["$session_id"])
         if not properties.get("$ip"):
