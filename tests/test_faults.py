@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -557,3 +559,95 @@ def test_gevent_s_monkey_patching_works(sink: Sink, tmp_path: Path, spool: str) 
 
 
 Program = Callable[[str], str]
+
+
+# -- web servers --------------------------------------------------------------------------------------------------
+
+SITE = """
+site = driver(os.environ.get("OUTBOX"))
+if os.environ.get("EARLY"):  # used before the server forks its workers
+    assert site.submit("web", hit()) and site.flush(20)
+
+def application(environ, answer):
+    answer("200 OK" if site.submit("web", hit()) else "500 Refused", [("Connection", "close")])
+    return [str(os.getpid()).encode()]
+
+async def asgi(scope, receive, send):
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+    accepted = site.submit("web", hit())
+    headers = [(b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 200 if accepted else 500, "headers": headers})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+
+
+def visits(port: int, count: int) -> set[bytes]:
+    """Visit a site from several threads; return who answered."""
+    workers: set[bytes] = set()
+    failed: list[object] = []
+
+    def visit() -> None:
+        try:
+            for _ in range(count // 4):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+                    workers.add(answer.read())
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=visit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    return workers
+
+
+@pytest.mark.parametrize("spool", ["memory", "sqlite"])
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn --preload"])
+def test_workers_of_a_web_server_deliver_every_page_view_once(
+    sink: Sink, tmp_path: Path, server: str, spool: str
+) -> None:
+    pytest.importorskip(server.split(maxsplit=1)[0])
+    (tmp_path / "shop.py").write_text(PRELUDE.replace("URL", repr(sink.url)) + SITE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = {
+        "uvicorn": ["-m", "uvicorn", "shop:asgi", "--workers", "3", "--port", str(port)],
+        "gunicorn --preload": ["-m", "gunicorn", "--preload", "-w", "3", "-b", f"127.0.0.1:{port}", "shop:application"],
+    }[server]
+    environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+    root = str(Path(__file__).parent.parent)
+    environment |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
+    if spool == "sqlite":
+        environment["OUTBOX"] = str(tmp_path / "outbox.db")
+    early = server.startswith("gunicorn")
+    if early:
+        environment["EARLY"] = "1"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, cwd=tmp_path, env=environment)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.05)
+        workers = visits(port, 120)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    logged = (tmp_path / "log").read_text()
+    assert "Traceback" not in logged, logged
+    assert str(process.pid).encode() not in workers
+    if spool == "sqlite":  # what the last of them had no time for is there for the next
+        left = run(sink.url, f"d = driver({environment['OUTBOX']!r})\nassert d.flush(20), d.stats('web')")
+        assert "lost" not in left[1]
+    assert sum(sink.seen.values()) == len(sink.seen) == 120 + early
