@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +31,7 @@ class Fields:
     ({'url': 'https://example.com'}, {'ni': 1})
     """
 
-    __slots__ = ("_by_native", "_ceilings", "byte_limits", "common", "kinds", "limits")
+    __slots__ = ("_by_native", "_ceilings", "_values", "byte_limits", "common", "kinds", "limits")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Fields:
         self.limits = MappingProxyType(dict(limits))
         self.byte_limits = MappingProxyType(dict(byte_limits))
         self._by_native = {native: name for name, native in common.items()}
+        self._values = _values(tuple(common))
         self._ceilings: dict[str, tuple[int, int]] = {
             common.get(name, name): (limits.get(name, 0), byte_limits.get(name, 0)) for name in (*limits, *byte_limits)
         }
@@ -68,11 +70,9 @@ class Fields:
 
     def lower(self, hit: Hit) -> dict[str, Any]:
         """Return the hit in the provider's own keys: the common fields that have one, then the native rest."""
-        out = {}
-        for name, native in self.common.items():
-            value = getattr(hit, name)
-            if value is not None:
-                out[native] = value
+        out = {
+            native: value for native, value in zip(self._by_native, self._values(hit), strict=True) if value is not None
+        }
         if hit.native:
             out.update(hit.native)
         return out
@@ -103,3 +103,10 @@ class Fields:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.common.items())
+
+
+def _values(names: tuple[str, ...]) -> Callable[[Hit], tuple[Any, ...]]:
+    """Return what reads these fields of a hit at once: every hit of every batch is read by it."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda hit: tuple(getattr(hit, name) for name in names)
