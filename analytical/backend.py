@@ -244,8 +244,11 @@ class Backend:
         return response.status == 413
 
     def lowered(self, hit: Hit) -> dict[str, Any]:
-        """Return the hit in the platform's own keys, its texts cut to the platform's limits."""
-        return self.fields.fitted(self.fields.lower(hit))
+        """Return the hit in the platform's own keys, its texts cut to the platform's limits, without empty ones."""
+        native = self.fields.fitted(self.fields.lower(hit))
+        if "" in native.values():
+            native = {key: value for key, value in native.items() if value != ""}
+        return native
 
     def shortens(self, hit: Hit) -> bool:
         """Tell whether ``encode`` leaves out more of a hit than the table of fields cuts; the shell counts it."""
@@ -733,7 +736,7 @@ def folded(hit: Hit, *same: str, **renamed: str) -> dict[str, Any]:
         renamed: common field = the property's name.
     """
     out: dict[str, Any] = {}
-    for name, called in (*((name, name) for name in same), *renamed.items()):
+    for name, called in (*zip(same, same, strict=True), *renamed.items()):
         value = getattr(hit, name)
         if value is not None:
             out[called] = number(value) if name == "value" else value
