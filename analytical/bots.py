@@ -315,7 +315,7 @@ _WEAK: Final = re.compile(
     r"|screenshot|snapshot|thumbnail|capture|discover|detect"
     r"|indexer|research|(?<!cam)scan(?:ner|ning|s)?\b|collector|grabber|downloader|parser|proxy\b|agent\b"
     r"|retriev|inspect|optimi[sz]er|insight|advisor|measure|classif"
-    r"|sitemap|unfurl|synthetic|fetch|probe|prober|observatory|compatible;|" + _DOMAIN
+    r"|sitemap|unfurl|synthetic|fetch|probe|prober|observatory|compatible;|" + _DOMAIN + r"(?!/\d)"
 )
 _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
     (
@@ -348,7 +348,7 @@ _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
 _PHONE: Final = re.compile(
     r"up\.(?:browser|link)|midp|cldc|\bwap\d?\b|obigo|teleca|netfront|novarra|symbian|profile/|mmp/|\bbrew\b"
     r"|\bmaui\b|openwave|dolfin|jasmine|blackberry|nokia|sonyericsson|windows ce|\bpalm|series60|\bbada\b"
-    r"|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|[(/ ,](?:samsung|htc|lge)[-/ ,]"
+    r"|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|[(/ ,;=](?:samsung|htc|lge|sony|huawei|xiaomi|oppo|vivo|asus)[-/ ,;_]"
     r"|(?:^|\buntrusted(?:/1\.0|10) )(?:samsung|lg|sony|mot-|sie-|sec-|sgh|htc|zte|lenovo|alcatel|sagem"
     r"|philips|panasonic|sharp|kddi|docomo|j-phone|softbank|vodafone|sanyo|kwc|audiovox|benq|huawei|nec-|palm"
     r"|pantech|hitachi|toshiba|acer|asus|vk-|gionee|micromax|karbonn|spice|lava|fly|haier|amoi|tcl|ericsson"
@@ -361,7 +361,7 @@ _TELEVISION: Final = re.compile(
     r"|oculus|dreamcast"
 )
 _APP: Final = re.compile(
-    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|(?:watch|tv)os\b|\b(?:sonos|quicktime|itunes"
+    r"cfnetwork/|^dalvik/|darwin/\d|\b(?:iphone|ipad|ipod|ios)\b|\bandroid|^\w{2,20}android/\d|(?:watch|tv)os\b|\b(?:sonos|quicktime|itunes"
     r"|vlc|winamp|stagefright|exoplayer\w*|nsplayer|windows-media-player|wmplayer|foobar2000|aimp)/|opera mini"
     r"|ucweb|ucbrowser|mqqbrowser|kaios|windows phone|instagram \d|fbapp|applecoremedia|onebrowser/|snapchat/"
     r"|j2me"

@@ -34,6 +34,19 @@ def _lines(path: Path, pattern: str) -> list[str]:
     return [_unquoted(found) for found in re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)]
 
 
+def _named_browsers(path: Path) -> list[str]:
+    """Return the browsers under a browser's name; the groups ``ZZZ`` hold robots that isbot lets pass on purpose."""
+    if not path.is_file():
+        return []
+    groups = re.split(r"^(?=\S)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [
+        _unquoted(found)
+        for group in groups
+        if not group.startswith("ZZZ")
+        for found in re.findall(r"^\s+- (.+)$", group, re.MULTILINE)
+    ]
+
+
 def _unquoted(text: str) -> str:
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] == "'":
@@ -61,7 +74,7 @@ def robots(folder: Path) -> dict[str, list[str]]:
 
 def people(folder: Path) -> dict[str, list[str]]:
     """Return the people's user agents of each corpus that is there."""
-    found = {"isbot's browsers": _lines(folder / "isbot" / "fixtures" / "browsers.yml", r"^\s+- (.+)$")}
+    found = {"isbot's browsers": _named_browsers(folder / "isbot" / "fixtures" / "browsers.yml")}
     path = folder / "uap-core" / "tests" / "test_device.yaml"
     if path.is_file():
         cases = re.findall(
