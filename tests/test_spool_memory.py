@@ -212,6 +212,9 @@ def test_open_spool_reads_urls() -> None:
     assert isinstance(spool, MemorySpool)
     assert (spool.hits, spool.overflow, spool.wait) == (5, "drop-oldest", 0.5)
     assert open_spool(spool) is spool
+    spool = open_spool("memory://?overflow=block(0.25)")
+    assert isinstance(spool, MemorySpool)
+    assert (spool.overflow, spool.wait) == ("block", 0.25)
 
 
 @pytest.mark.parametrize(

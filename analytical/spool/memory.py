@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -29,8 +30,8 @@ class MemorySpool:
         hits: how many hits of one destination may wait.
         bytes: how much memory they may take.
         overflow: what happens to a hit that finds it full. ``drop-newest`` refuses it, ``drop-oldest`` gives up the
-            oldest that waits, ``block`` waits up to ``wait`` seconds for room and then refuses. A hit with a higher
-            ``priority`` always takes the place of one with a lower.
+            oldest that waits, ``block`` waits up to ``wait`` seconds for room and then refuses (``block(0.5)`` says
+            both in one). A hit with a higher ``priority`` always takes the place of one with a lower.
         wait: seconds, for ``block``.
         lease: seconds after which a batch that nobody settled is taken again.
         monotonic: the clock of leases and waits.
@@ -46,18 +47,23 @@ class MemorySpool:
         *,
         hits: int = 100_000,
         bytes: int = 64 << 20,
-        overflow: Overflow = "drop-newest",
+        overflow: Overflow | str = "drop-newest",
         wait: float = 1.0,
         lease: float = LEASE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        deadline = re.fullmatch(r"block\(([0-9.]+)\)", overflow)
+        if deadline is not None:
+            overflow, wait = "block", float(deadline[1])
         if overflow not in _OVERFLOWS:
-            raise ConfigurationError(f"overflow={overflow!r}: expected one of {', '.join(_OVERFLOWS)}")
+            raise ConfigurationError(
+                f"overflow={overflow!r}: expected one of {', '.join(_OVERFLOWS)}, or block(SECONDS)"
+            )
         if hits < 1 or bytes < 1:
             raise ConfigurationError(f"hits={hits}, bytes={bytes}: expected room for at least one hit")
         self.hits = hits
         self.bytes = bytes
-        self.overflow: Overflow = overflow
+        self.overflow = overflow
         self.wait = wait
         self._lease = lease
         self._monotonic = monotonic
