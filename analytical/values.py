@@ -54,7 +54,7 @@ def coerce(name: str, value: Any, note: Note) -> Any:
     Raises:
         InvalidHit: the value is of a kind that no platform can take.
     """
-    kind = COMMON.get(name, "native")
+    kind = COMMON.get(name, "text" if name in KEYWORDS else "native")
     if kind in ("properties", "native"):
         if kind == "properties" and not isinstance(value, Mapping):
             raise InvalidHit(f"properties={_shown(value)}: expected a mapping of names to values")

@@ -228,6 +228,20 @@ def test_explain_says_why_nothing_would_leave() -> None:
     assert shown.withheld.startswith("withheld:")
 
 
+def test_a_hit_of_which_the_gate_leaves_too_little_is_withheld_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    transport = FakeTransport()
+    site = analytical.Provider("plausible", "example.com", transport=transport)
+    token = "zQ8xT2bN7kLw" * 6_000
+    assert site.event(token, url="https://example.com/") is False
+    assert site.event(token, url="https://example.com/") is False
+    told = site.explain("event", token, url="https://example.com/")
+    assert (list(told), told.withheld) == ([], "withheld:needed")
+    assert site.stats() == {**dict.fromkeys(site.stats(), 0), "withheld": 2}
+    assert transport.requests == []
+    assert sum("name is needed" in record.getMessage() for record in caplog.records) == 1
+    assert token[:12] not in caplog.text
+
+
 def test_what_the_gate_changes_is_said_once_without_the_value(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "analytical")
     site = plausible()

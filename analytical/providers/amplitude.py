@@ -27,7 +27,7 @@ from ..backend import (
     unfolded,
 )
 from ..fields import Fields
-from ..hit import Hit
+from ..hit import COMMON, Hit
 from ..http import Request, Response
 from ..verdict import Verdict, rejected, retry
 
@@ -84,8 +84,7 @@ class Amplitude(Regional):
             "insert_id": "plain",
         },
         limits=dict.fromkeys(
-            ("name", "client_id", "user_id", "url", "title", "referrer", "language", "category", "label", "currency"),
-            LONGEST,
+            {*COMMON, *EVENT} - {"client_ip", "value", "properties", "consent", "screen", "time", "event_id"}, LONGEST
         ),
     )
     cannot: ClassVar[frozenset[str]] = frozenset({"user_agent", "consent"})

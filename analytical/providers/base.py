@@ -43,6 +43,7 @@ _WARNED = {
     "cut": "is longer than can be sent, and was cut",
     "nan": "is not a finite number, and was left out",
     "rule_error": "was left out, because a privacy rule failed on it",
+    "withheld:needed": "is needed, and nothing of it passed the privacy rules, so the hit was withheld",
 }
 #: Stands for a kind that the platform does not have, or whose needs only the backend can tell: always missing.
 _UNKNOWN = ("",)
@@ -134,6 +135,10 @@ class Shell(Vocabulary):
         # Where a backend says itself what is missing, it is asked for every hit; else its table is read here, quickly.
         plain = type(backend).missing is Backend.missing and type(backend).refuse is Backend.refuse
         self._required = {kind: backend.required.get(kind, ()) for kind in backend.kinds} if plain else {}
+        # What the gate must leave of a hit, or the platform could only refuse it.
+        self._needed = self._required or {
+            "event": tuple(name for name in backend.required.get("event", ()) if name == "name")
+        }
         self._bots = bots
         self._tombstones: Tombstones = tombstones or MemoryTombstones()
         self.route = Route(
@@ -266,7 +271,7 @@ class Shell(Vocabulary):
 
     def _explained(self, draft: dict[str, Any], facts: RequestFacts | None, notes: list[Note]) -> Explanation:
         receipts = self.policy.receipts(dict(draft), self.backend.fields)
-        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        hit = self._gated(draft, facts, notes)
         if hit is None:
             why = next((note.what for note in notes if note.what.startswith("withheld")), "withheld")
             return Explanation([], receipts, why)
@@ -373,7 +378,7 @@ class Shell(Vocabulary):
         on_success: OnSuccess | None,
         on_failure: OnFailure | None,
     ) -> bool:
-        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        hit = self._gated(draft, facts, notes)
         if self._shortens and hit is not None and self.backend.shortens(hit):
             notes.append(Note("cut", "properties", "limit"))
         if notes:
@@ -383,6 +388,15 @@ class Shell(Vocabulary):
         if self._validates:
             self._validate(hit)
         return self.submit(hit, on_success, on_failure)
+
+    def _gated(self, draft: dict[str, Any], facts: RequestFacts | None, notes: list[Note]) -> Hit | None:
+        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
+        if hit is not None:
+            for name in self._needed.get(hit.kind, ()):
+                if not getattr(hit, name):
+                    notes.append(Note("withheld:needed", name, "gate"))
+                    return None
+        return hit
 
     def _validate(self, hit: Hit) -> None:
         found: list[str] = []
@@ -551,7 +565,7 @@ def _error(to: str, state: str, reason: str) -> DeliveryError:
         return Rejected(f"{to} refused the hit: {reason}")
     if state == "expired":
         return Lost(f"the hit for {to} expired: {reason}")
-    if reason.startswith(("withdrawn", "full", "closed", "the spool")):
+    if reason.startswith(("withdrawn", "consent", "full", "closed", "exit", "the spool")):
         return Lost(f"the hit for {to} was dropped: {reason}")
     if reason.startswith("http "):
         return Unreachable(f"{to} answered and did not take the hit: {reason}")

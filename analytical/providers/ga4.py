@@ -215,11 +215,6 @@ class Ga4(Regional):
                 f"{self.name}: validate=True needs the validation server's address, and endpoint= names another path; "
                 f"give a base address, or a URL that ends in {COLLECT}"
             )
-        if self.validate and self.address(DEBUG) == self.address():
-            raise ConfigurationError(
-                f"{self.name}: validate=True needs the validation server's address, and endpoint= names another path; "
-                f"give a base address, or a URL that ends in {COLLECT}"
-            )
         if not self.api_secret and self.endpoint is None:
             raise ConfigurationError(
                 f"{self.name} needs api_secret=, or Google ignores every hit; make one under "

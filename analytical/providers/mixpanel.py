@@ -179,7 +179,7 @@ class Mixpanel(Regional):
         properties.setdefault("time", int(hit.time * 1000))
         # Empty is allowed, and counts for no user.
         properties.setdefault("distinct_id", properties.get("$user_id") or properties.get("$device_id") or "")
-        properties.setdefault("$insert_id", _insert_id(hit.id))
+        properties["$insert_id"] = _insert_id(str(properties.get("$insert_id") or hit.id))
         return {"event": called, "properties": properties}
 
     # -- what the inspector asks

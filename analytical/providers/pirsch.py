@@ -122,8 +122,8 @@ class Pirsch(Backend):
         else:
             native.pop("event_name", None)
             if meta:
-                tags: dict[str, Any] = native.get("tags") or {}
-                native["tags"] = {**_texts(meta), **tags}
+                tags = native.get("tags")
+                native["tags"] = {**_texts(meta), **(tags if isinstance(tags, dict) else {})}
         native.setdefault("user_agent", NO_BROWSER)
         native.setdefault("time", iso(hit.time))
         return native

@@ -179,8 +179,8 @@ class Spec(Backend):
             message.pop("event", None)
         properties: dict[str, Any] = {**(page if kind == "page" else {}), **native, **folded(hit, *_SAME)}
         if kind in ("identify", "group"):
-            traits: dict[str, Any] = message.get("traits") or {}
-            message["traits"] = {**properties, **traits}
+            traits = message.get("traits")
+            message["traits"] = {**properties, **(traits if isinstance(traits, dict) else {})}
         elif properties:
             message["properties"] = properties
         for key in ("userId", "anonymousId"):

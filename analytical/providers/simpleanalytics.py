@@ -90,6 +90,7 @@ class SimpleAnalytics(Backend):
     def _item(self, hit: Hit) -> dict[str, Any]:
         native = self.lowered(hit)
         native.pop("metadata", None)
+        native.pop("type", None)  # the call says it
         kind = "event" if hit.kind == "event" else "pageview"
         parts = urlsplit(str(native.pop("path", "") or "/"))
         if parts.scheme:

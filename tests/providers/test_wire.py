@@ -152,6 +152,27 @@ def test_moments_and_languages() -> None:
     assert language_tag("*, en") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "identity", "options"),
+    [
+        ("segment", "key", {}),
+        ("goatcounter", "code", {"api_key": "k"}),
+        ("pirsch", "example.com", {"access_key": "pa_k"}),
+        ("simpleanalytics", "example.com", {}),
+        ("ga4", "G-ABC", {"api_secret": "s"}),
+    ],
+)
+def test_what_a_rule_emptied_is_absent(name: str, identity: str, options: dict[str, Any]) -> None:
+    backend = PROVIDERS.get(name).create(identity, **options)
+    emptied: dict[str, Any] = dict.fromkeys(
+        ("client_id", "user_id", "client_ip", "user_agent", "referrer", "title"), ""
+    )
+    hit = Hit(id="0-1", kind="pageview", time=1_767_225_600.0, url="https://example.com/", **emptied)
+    (parcel,) = backend.encode([hit], now=hit.time)
+    assert b'""' not in parcel.request.body
+    assert [finding for decoded in type(backend).decode(parcel.request) for finding in decoded.findings] == []
+
+
 def test_limits_may_stand_by_common_name_or_native_key() -> None:
     table = Fields(title="t", name="n", limits={"title": 2, "other": 3}, byte_limits={"n": 3})
     assert table.fitted({"t": "abc", "other": "abcd", "n": "ééé", "free": "x" * 9}) == {
