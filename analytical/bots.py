@@ -289,6 +289,10 @@ _STRONG: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
             r"(?<![a-z])bots?(?![a-z])|[a-z]bots?(?=$|[/ ;,)\-_\d.:+])|[-_.]bot|(?<![a-z])robot|crawl|spider"
             r"|(?<!droid )spyder|slurp|scrap[ei]|scrapy|archiver"
             r"|chrome/[\d.]+[a-z]{4}|android 0[;)]|https?:|\bwww\.|(?<=\w)@[\w-]{1,64}\.[a-z]{2}|\[at\]|\(at\)"
+            # Browsers close that comment at once, and on a desktop end with a name and a version.
+            r"|like gecko[,;] ?(?!safari|version|khtml)[a-z]|^[a-z]{3,20}(?:/[\d.]+)?, mozilla/"
+            r"|^(?!.*(?:android|iphone|ipad|mobile|tv\b|web0s|tizen|xbox|station|linux; u)).*safari/[\d.]+(?:; ?[a-z]"
+            r"| (?!viber|lbbrowser|metasr|mrchrome|whale|brave|qihu|maxthon)[a-z]{5,}$)"
         ),
     ),
     (
@@ -348,7 +352,8 @@ _WORDS: Final[tuple[tuple[AgentKind, re.Pattern[str]], ...]] = (
 _PHONE: Final = re.compile(
     r"up\.(?:browser|link)|midp|cldc|\bwap\d?\b|obigo|teleca|netfront|novarra|symbian|profile/|mmp/|\bbrew\b"
     r"|\bmaui\b|openwave|dolfin|jasmine|blackberry|nokia|sonyericsson|windows ce|\bpalm|series60|\bbada\b"
-    r"|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|[(/ ,;=](?:samsung|htc|lge|sony|huawei|xiaomi|oppo|vivo|asus)[-/ ,;_]"
+    r"|iemobile|up\.b|foma\b|docomo|\bgt-[a-z]\d{4}|\bsm-[a-z]\d{3}|\bsgh-|"
+    r"[(/ ,;=](?:samsung|htc|lge|sony|huawei|xiaomi|oppo|vivo|asus)[-/ ,;_]"
     r"|(?:^|\buntrusted(?:/1\.0|10) )(?:samsung|lg|sony|mot-|sie-|sec-|sgh|htc|zte|lenovo|alcatel|sagem"
     r"|philips|panasonic|sharp|kddi|docomo|j-phone|softbank|vodafone|sanyo|kwc|audiovox|benq|huawei|nec-|palm"
     r"|pantech|hitachi|toshiba|acer|asus|vk-|gionee|micromax|karbonn|spice|lava|fly|haier|amoi|tcl|ericsson"

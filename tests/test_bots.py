@@ -219,3 +219,31 @@ def test_every_name_in_the_file_is_found_in_a_user_agent() -> None:
             if found.kind in ("human", "unknown"):
                 lost.append((phrase, agent, found))
     assert lost == []
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko, Watcher) Chrome/131.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36; Watcher",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 Watcher",
+        "Resizer/6.7, Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0",
+    ],
+)
+def test_a_program_that_signs_a_desktop_browsers_string_is_found_without_its_name(user_agent: str) -> None:
+    assert classify(user_agent).kind == "bot"
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/94.0 Safari/537.36 WebAppManager",
+        "Mozilla/5.0 (Linux; Android 13; SM-G991N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 "
+        "Chrome/120.0.6099.144 Mobile Safari/537.36;KAKAOTALK 2410540",
+        "TwitterAndroid/2.0.0 (119) Desire HD/10 (HTC;ace;htc_wwe;htc_ace;)",
+        "Mozilla/5.0 (Linux; U; Android 4.1.2; GT-I9300de_DE Build/JZO54K) AppleWebKit/ (KHTML, like Gecko) Version/ "
+        "Mobile Safari/ Wetter.de/1.7",
+    ],
+)
+def test_apps_and_televisions_sign_as_they_like(user_agent: str) -> None:
+    assert classify(user_agent).is_human
