@@ -57,6 +57,7 @@ class Runner:
         )
         self._seconds = Gauge("analytical_fetch_seconds", "How long the last reading took", labels, registry=registry)
         self._errors = Counter("analytical_errors", "How many readings of metrics failed", labels, registry=registry)
+        self._errors.labels(name)  # shown as 0 until something fails, so that rates can be taken
 
     def tick(self) -> bool:
         """Read every metric once, and return whether all succeeded."""

@@ -7,7 +7,7 @@ the rows come back under the old names, so that records and ids are as they were
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from . import python2
 from .dates import period_range, time_span, to_datetime
 from .errors import BadFile, CollectorError
 from .ga4 import Names, as_list, prefixed, property_of, report_body, value_of
+from .job import Job, collector
 from .plugins import department_of
 from .push import DataSet, Pusher
+from .realtime import record, refuse_dates
 from .records import DataParser, Record
 from .statsd import statsd
 from .web import ask, differs, log, open_session, whole_number
@@ -55,95 +57,72 @@ _QUERY = Query(method="runReport")
 _PERIOD = Period(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC), "day")
 
 
-def main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def main(job: Job) -> None:
     """Run a ``ga`` query file."""
-    with create_client(credentials) as client:
-        records = query_documents_for(client, query, options, data_set_config["data-type"], start_at, end_at)
-    Pusher(data_set_config, options).push(records)
+    with create_client(job.credentials) as client:
+        records = query_documents_for(client, job.query, job.options, job.data_type, job.start_at, job.end_at)
+    Pusher(job.data_set_config, job.options).push(records)
 
 
-def table_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: MutableMapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def table_main(job: Job) -> None:
     """Run a ``ga.contrib.content.table`` query file: a query for every set of filters, one push at the end."""
-    sets = options.get("filtersets")
+    sets = job.options.get("filtersets")
     if not isinstance(sets, list):
         raise BadFile('"options" has no "filtersets", a list of lists of filters, each with a department')
     records: list[Record] = []
-    with create_client(credentials) as client:
+    with create_client(job.credentials) as client:
         for filters in sets:
             both = ";".join(
-                f"ga:{each.removeprefix('ga:')}" for each in as_list(query.get("filters")) + as_list(filters)
+                f"ga:{each.removeprefix('ga:')}" for each in as_list(job.query.get("filters")) + as_list(filters)
             )
-            more = {**(options.get("additionalFields") or {}), "department": department_in(as_list(filters))}
+            more = {**(job.options.get("additionalFields") or {}), "department": department_in(as_list(filters))}
             records += query_documents_for(
                 client,
-                {**query, "filters": [both]},
-                {**options, "additionalFields": more},
-                data_set_config["data-type"],
-                start_at,
-                end_at,
+                {**job.query, "filters": [both]},
+                {**job.options, "additionalFields": more},
+                job.data_type,
+                job.start_at,
+                job.end_at,
             )
-    Pusher(data_set_config, options).push(records)
+    Pusher(job.data_set_config, job.options).push(records)
 
 
-def realtime_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def realtime_main(job: Job) -> None:
     """Run a ``ga.realtime`` query file: one reading of now."""
-    from .realtime import record, refuse_dates
-
-    refuse_dates(start_at, end_at)
-    with create_client(credentials) as client:
-        visitors = client.realtime(query)
-    DataSet.from_config(data_set_config).post(record(visitors, query.get("filters", "")))
+    refuse_dates(job.start_at, job.end_at)
+    with create_client(job.credentials) as client:
+        visitors = client.realtime(job.query)
+    DataSet.from_config(job.data_set_config).post(record(visitors, job.query.get("filters", "")))
 
 
-def trending_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def trending_main(job: Job) -> None:
     """Run a ``ga.trending`` query file: the last two weeks compared, page by page; the data set is emptied first."""
-    metric = query.get("metric")
-    if not isinstance(metric, str) or not metric:
-        raise BadFile('"query" has no "metric", the one number whose trend is wanted')
+    for name in ("id", "metric"):
+        if not isinstance(job.query.get(name), str) or not job.query[name]:
+            raise BadFile(
+                f'"query" has no "{name}"; ga.trending needs the view and the one number whose trend is wanted'
+            )
+    metric = job.query["metric"]
     today = date.today()
     start, middle, end = today - timedelta(weeks=2), today - timedelta(weeks=1), today - timedelta(days=1)
-    with create_client(credentials) as client:
+    with create_client(job.credentials) as client:
         rows = client.query.get(
-            query["id"],
+            job.query["id"],
             start,
             end,
             [metric],
-            [*as_list(query.get("dimensions")), *_DAY],
-            query.get("filters"),
+            [*as_list(job.query.get("dimensions")), *_DAY],
+            job.query.get("filters"),
             None,
             None,
-            query.get("segment"),
+            job.query.get("segment"),
         )
         records = list(_trends(rows, metric, start, middle))
-    data_set = DataSet.from_config(data_set_config)
+    data_set = DataSet.from_config(job.data_set_config)
     data_set.empty_data_set()
     data_set.post(records)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import SourceError
 from .errors import BadFile, CollectorError
+from .job import Job, collector
 from .push import DataSet
 from .records import Record
 from .web import ask, credential, differs, log, open_session, patient, secret
@@ -20,20 +21,14 @@ __all__ = ["Pingdom", "main", "parse_time_range"]
 _EARLIEST = datetime(2005, 1, 1)
 
 
-def main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def main(job: Job) -> None:
     """Run a ``pingdom`` query file."""
-    if "name" not in query:
+    if "name" not in job.query:
         raise BadFile('"query" has no "name", the name of the check to read')
-    start, end = parse_time_range(start_at, end_at)
-    stats = Pingdom(credentials).stats(query["name"], start, end)
-    DataSet.from_config(data_set_config).post([_record(hour, query["name"]) for hour in stats])
+    start, end = parse_time_range(job.start_at, job.end_at)
+    stats = Pingdom(job.credentials).stats(job.query["name"], start, end)
+    DataSet.from_config(job.data_set_config).post([_record(hour, job.query["name"]) for hour in stats])
 
 
 def parse_time_range(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

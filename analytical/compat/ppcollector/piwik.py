@@ -13,7 +13,9 @@ from ...http import Response
 from . import python2
 from .dates import time_span
 from .errors import BadFile, CollectorError
+from .job import Job, collector
 from .push import Pusher
+from .realtime import record, refuse_dates
 from .records import DataParser, Record
 from .web import ask, credential, differs, log, open_session, patient, secret
 
@@ -39,55 +41,41 @@ _RENAMED = {
 _DATE = re.compile(r"\d{4}-\d{2}(?:-\d{2})?")
 
 
-def main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def main(job: Job) -> None:
     """Run a ``piwik.core`` query file."""
-    span = time_span(query.get("frequency", "weekly"))
-    if start_at and end_at:
-        date = f"{start_at:%Y-%m-%d},{end_at:%Y-%m-%d}"
+    span = time_span(job.query.get("frequency", "weekly"))
+    if job.start_at and job.end_at:
+        date = f"{job.start_at:%Y-%m-%d},{job.end_at:%Y-%m-%d}"
     else:
         date = "previous1"
-        if start_at or end_at:
+        if job.start_at or job.end_at:
             log.warning(
                 "Matomo is asked for the previous %s, as one of --start and --end is missing; give both for a range",
                 span,
             )
-    mappings = options.get("mappings")
+    mappings = job.options.get("mappings")
     if not isinstance(mappings, dict):
         raise BadFile('"options" has no "mappings", which say what piwik.core keeps of an answer')
-    own = query.get("api_method_arguments") or {}
-    params = {**_params(query), "period": span, "date": date, **own}
-    answer = _whole(credentials, params, fetch(credentials, params), own)
-    Pusher(data_set_config, options).push(parse(answer, query, options, data_set_config["data-type"]))
+    own = job.query.get("api_method_arguments") or {}
+    params = {**_params(job.query), "period": span, "date": date, **own}
+    answer = _whole(job.credentials, params, fetch(job.credentials, params), own)
+    Pusher(job.data_set_config, job.options).push(parse(answer, job.query, job.options, job.data_type))
 
 
-def realtime_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def realtime_main(job: Job) -> None:
     """Run a ``piwik.realtime`` query file."""
-    from .realtime import record, refuse_dates
-
-    refuse_dates(start_at, end_at)
-    answer = fetch(credentials, {**_params(query), "lastMinutes": query.get("minutes", 2)})
+    refuse_dates(job.start_at, job.end_at)
+    answer = fetch(job.credentials, {**_params(job.query), "lastMinutes": job.query.get("minutes", 2)})
     try:
         visitors = int(answer[0]["visitors"])
     except (LookupError, TypeError, ValueError):
         raise CollectorError(
-            f'{query["api_method"]} of site {query["site_id"]} gave no number of "visitors"; '
+            f'{job.query["api_method"]} of site {job.query["site_id"]} gave no number of "visitors"; '
             'expected an answer such as [{"visitors": "53"}]'
         ) from None
-    Pusher(data_set_config, options).push([record(visitors, "")])
+    Pusher(job.data_set_config, job.options).push([record(visitors, "")])
 
 
 def fetch(credentials: Mapping[str, Any], params: Mapping[str, Any]) -> Any:

@@ -5,12 +5,13 @@ Source: http://help.webtrends.com/en/dxapi/parameters_dx.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from . import python2
 from .errors import BadFile, CollectorError
+from .job import Job, collector
 from .push import Pusher
 from .records import DataParser, Record
 from .web import ask, credential, log, open_session, patient, secret
@@ -21,50 +22,40 @@ __all__ = ["keymetrics_main", "parse_keymetrics", "parse_reports", "reports_main
 Row = tuple[datetime, dict[str, Any]]
 
 
-def reports_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: MutableMapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def reports_main(job: Job) -> None:
     """Run a ``webtrends.reports`` query file: one request a day."""
-    if "report_id" not in query:
+    if "report_id" not in job.query:
         raise BadFile('"query" has no "report_id", which webtrends.reports needs')
-    if "row_type_name" not in options:
+    if "row_type_name" not in job.options:
         raise BadFile('"options" has no "row_type_name", the name of the field that holds what a row is about')
-    report = str(query["report_id"])
+    report = str(job.query["report_id"])
     periods = [("current_day-1", "current_day-1")]
-    if start_at and end_at:
-        days = range((end_at - start_at).days + 1)
-        periods = [(_spelled(day), _spelled(day)) for day in (end_at - timedelta(days=back) for back in reversed(days))]
+    if job.start_at and job.end_at:
+        days = range((job.end_at - job.start_at).days + 1)
+        periods = [
+            (_spelled(day), _spelled(day)) for day in (job.end_at - timedelta(days=back) for back in reversed(days))
+        ]
     else:
-        _warn(start_at, end_at, "yesterday")
-    url = credential(credentials, "reports_url") + report
-    data = [_fetch(credentials, url, first, last, f"report {report}", {}) for first, last in periods]
-    records = parse_reports(data, options, data_set_config["data-type"], credentials.get("api_version"))
-    Pusher(data_set_config, options).push(records)
+        _warn(job.start_at, job.end_at, "yesterday")
+    url = credential(job.credentials, "reports_url") + report
+    data = [_fetch(job.credentials, url, first, last, f"report {report}", {}) for first, last in periods]
+    records = parse_reports(data, job.options, job.data_type, job.credentials.get("api_version"))
+    Pusher(job.data_set_config, job.options).push(records)
 
 
-def keymetrics_main(
-    credentials: Mapping[str, Any],
-    data_set_config: Mapping[str, Any],
-    query: Mapping[str, Any],
-    options: Mapping[str, Any],
-    start_at: datetime | None,
-    end_at: datetime | None,
-) -> None:
+@collector
+def keymetrics_main(job: Job) -> None:
     """Run a ``webtrends.keymetrics`` query file: one request for the whole range."""
     first = last = "current_hour-1"
-    if start_at and end_at:
-        first, last = _spelled(start_at), _spelled(end_at)
+    if job.start_at and job.end_at:
+        first, last = _spelled(job.start_at), _spelled(job.end_at)
     else:
-        _warn(start_at, end_at, "the last hour")
-    url = credential(credentials, "keymetrics_url")
-    data = [_fetch(credentials, url, first, last, "key metrics", {"userealtime": "True"})]
-    records = parse_keymetrics(data, options, data_set_config["data-type"], credentials.get("api_version"))
-    Pusher(data_set_config, options).push(records)
+        _warn(job.start_at, job.end_at, "the last hour")
+    url = credential(job.credentials, "keymetrics_url")
+    data = [_fetch(job.credentials, url, first, last, "key metrics", {"userealtime": "True"})]
+    records = parse_keymetrics(data, job.options, job.data_type, job.credentials.get("api_version"))
+    Pusher(job.data_set_config, job.options).push(records)
 
 
 def parse_reports(data: list[Any], options: Mapping[str, Any], data_type: str, version: object = None) -> list[Record]:
