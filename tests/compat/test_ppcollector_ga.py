@@ -382,12 +382,15 @@ def test_each_call_is_counted_over_udp(tmp_path: Path, private_key: str) -> None
         listener.settimeout(5)
         Google(side, [["1", "2"]])
         assert run(side, tmp_path, CASES["ga/no-dims"]["config"], private_key).code == 0
-        assert listener.recv(200) == b"pp.apps.collector.ga.core.ga1.count:1|c"
-        assert (
-            run(side, tmp_path, CASES["ga/no-dims"]["config"], private_key, env={"GOVUK_STATSD_PREFIX": "mine"}).code
-            == 0
-        )
-        assert listener.recv(200) == b"mine.ga.core.ga1.count:1|c"
+        assert heard(listener, b"pp.apps.collector.ga.core.ga1.count:1|c")
+        prefixed = {"GOVUK_STATSD_PREFIX": "mine"}
+        assert run(side, tmp_path, CASES["ga/no-dims"]["config"], private_key, env=prefixed).code == 0
+        assert heard(listener, b"mine.ga.core.ga1.count:1|c")
+
+
+def heard(listener: socket.socket, text: bytes) -> bool:
+    # Other programs of this machine may count at the same port.
+    return any(listener.recv(200) == text for _ in range(1000))
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
