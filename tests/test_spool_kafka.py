@@ -106,11 +106,11 @@ class _Single:
         return self._spool.take(limit, now, to=to)
 
 
-def take(spool: Spool, count: int, now: float = NOW, patience: float = 20.0) -> list[Entry]:
+def take(spool: Spool, count: int, now: float = NOW, patience: float = 20.0, to: str = "web") -> list[Entry]:
     found: list[Entry] = []
     deadline = time.monotonic() + patience
     while len(found) < count and time.monotonic() < deadline:
-        found += spool.take(count - len(found), now, to="web")
+        found += spool.take(count - len(found), now, to=to)
     return found
 
 
@@ -175,6 +175,33 @@ def test_refused_hits_are_dead_letters(make: Callable[..., KafkaSpool], servers:
     assert hit.id.encode() in message.value()
     assert dict(message.headers())["reason"] == b"no such site"
     reader.close()
+
+
+def test_dead_letters_can_be_looked_at_and_put_back_once(make: Callable[..., KafkaSpool]) -> None:
+    spool = make()
+    spool.attach("web:1")
+    hits = [make_hit(n) for n in range(5)]
+    assert all(spool.put("web:1", hit) for hit in hits)
+    entries = take(spool, 5, to="web:1")
+    spool.settle(entries, [rejected("no such site"), rejected("nor this"), DELIVERED, retry(30.0), retry(30.0)], NOW)
+    spool.close()  # what was settled is committed once a second, and at the end
+    operator = make(deliver=False)
+    assert operator.names() == ["web:1"]
+    (row,) = operator.status()
+    assert (row["to"], row["pending"], row["dead"]) == ("web:1", 2, 2)
+    assert [entry.attempts for entry in operator.peek()] == [1, 1]
+    letters = operator.dead()
+    assert {(entry.hit.id, state, reason) for entry, state, reason in letters} == {
+        (hits[0].id, "rejected", "no such site"),
+        (hits[1].id, "rejected", "nor this"),
+    }
+    assert operator.dead(to="shop") == operator.peek(to="shop") == []
+    assert operator.replay() == 2
+    assert operator.replay() == 0
+    assert operator.dead() == []
+    spool = make()
+    spool.attach("web:1")
+    assert {entry.hit.id for entry in take(spool, 2, to="web:1")} == {hits[0].id, hits[1].id}
 
 
 def test_what_others_settle_is_unconfirmed_here(make: Callable[..., KafkaSpool]) -> None:

@@ -14,13 +14,14 @@ Topics, for ``analytical`` and the destination ``web``: ``analytical.web``, ``an
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -96,6 +97,8 @@ class _Destination:
         self.consumer: Any = None
         #: Asks how far the topics reach. Not the consumer: its questions would wait behind its own long reads.
         self.asker: Any = None
+        #: Knows which dead letters were put back.
+        self.letters: Any = None
         self.partitions: dict[tuple[str, int], _Partition] = {}
         self.seq = 0
         self.paused = False
@@ -390,6 +393,174 @@ class KafkaSpool:
             if producer is not None and not self._away():
                 producer.flush(self.timeout)
 
+    # -- what an operator does ------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Return the destinations that have a topic. One whose topic is empty may be called by the topic's name."""
+        return sorted(self._topics())
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return a row for each destination: how many wait, since when, and how many are dead letters."""
+        rows = []
+        for to, here in sorted(self._topics().items()):
+            with self._closing(here):
+                pending = self._left(here)
+                first = self._waiting_messages(here, 1) if pending else []
+                dead = sum(high - low for low, high in self._letters(here).values())
+            oldest = min((message.timestamp()[1] / 1_000 for message in first), default=None)
+            rows.append({"to": to, "pending": pending, "oldest": oldest, "dead": dead})
+        return rows
+
+    def peek(self, limit: int = 20, *, to: str | None = None) -> list[Entry]:
+        """Return hits that wait, the oldest first, without taking them."""
+        found: list[Entry] = []
+        for name, here in self._chosen(to):
+            with self._closing(here):
+                messages = self._waiting_messages(here, limit)
+            found += [entry for message in messages if (entry := _entry(name, message)) is not None]
+        return sorted(found, key=lambda entry: entry.since)[:limit]
+
+    def dead(self, limit: int = 20, *, to: str | None = None) -> list[tuple[Entry, str, str]]:
+        """Return dead letters that were not put back, the newest first, each with its state and reason."""
+        found: list[tuple[float, Entry, str, str]] = []
+        for name, here in self._chosen(to):
+            with self._closing(here):
+                begin = {place: (max(low, high - limit), high) for place, (low, high) in self._letters(here).items()}
+                messages = self._read(begin, limit * len(begin))
+            for message in messages:
+                entry, headers = _entry(name, message), dict(message.headers() or ())
+                if entry is not None:
+                    state, reason = (bytes(headers.get(key, b"")).decode() for key in ("state", "reason"))
+                    found.append((message.timestamp()[1], entry, state, reason))
+        found.sort(key=lambda letter: letter[0], reverse=True)
+        return [(entry, state, reason) for _, entry, state, reason in found[:limit]]
+
+    def replay(self, *, to: str | None = None, limit: int = 1_000) -> int:
+        """Put up to ``limit`` dead letters back among the waiting; return how many. They count as accepted anew."""
+        done = 0
+        for _, here in self._chosen(to):
+            with self._closing(here):
+                messages = self._read(self._letters(here), limit - done) if done < limit else []
+                again = [(here.topic, message.value(), message.key(), None) for message in messages]
+                if again and not self._produce(again):
+                    raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))
+                if again:
+                    upto = {(message.topic(), message.partition()): message.offset() + 1 for message in messages}
+                    places = [TopicPartition(*place, offset) for place, offset in upto.items()]
+                    self._letter_reader(here).commit(offsets=places, asynchronous=False)
+                done += len(again)
+        return done
+
+    def _topics(self) -> dict[str, _Destination]:
+        """Return the destinations by name, those of other processes included."""
+        known = {here.topic: here for here in self._destinations.values()}
+        asker = Consumer({"group.id": f"{self._group}.operator", "log_level": 0, **self._settings})
+        try:
+            topics = set(asker.list_topics(timeout=self.timeout).topics)
+        finally:
+            asker.close()
+        found: dict[str, _Destination] = {}
+        for topic in sorted(topics):
+            suffix = topic.removeprefix(f"{self._topic}.")
+            if suffix == topic or suffix.endswith((".retry", ".dead")):
+                continue
+            here = known.get(topic) or self._apart(topic, suffix)
+            found[here.to] = here
+        return found
+
+    def _apart(self, topic: str, suffix: str) -> _Destination:
+        """Return what is needed to look at a topic; its hits know what the destination is really called."""
+        here = _Destination(self._topic, suffix, Queue(None))
+        here.topic, here.retries, here.dead = topic, f"{topic}.retry", f"{topic}.dead"
+        with self._closing(here):
+            places = self._places(here, [topic])
+            first, high = self._reach(here, places, -2), self._reach(here, places, -1)
+            begin = {place: (first[place], min(first[place] + 1, high[place])) for place in first}
+            for message in self._read(begin, 1):
+                queued = read_queued(message.value() or b"")
+                if queued is not None:
+                    here.to = queued.to
+        return here
+
+    def _chosen(self, to: str | None) -> list[tuple[str, _Destination]]:
+        found = self._topics()
+        return sorted(found.items()) if to is None else [(to, found[to])] if to in found else []
+
+    @contextlib.contextmanager
+    def _closing(self, here: _Destination) -> Iterator[None]:
+        """Close what was opened for a destination that this process does not deliver to."""
+        try:
+            yield
+        finally:
+            letters, here.letters = here.letters, None
+            if letters is not None:
+                letters.close()
+            if here.to not in self._destinations and here.asker is not None:
+                here.asker.close()
+                here.asker = None
+
+    def _letter_reader(self, here: _Destination) -> Any:
+        if here.letters is None:
+            here.letters = Consumer({**self._consuming(here), "group.id": f"{self._group}.{here.dead}"})
+        return here.letters
+
+    def _letters(self, here: _Destination) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return from where to where the dead letters reach that were not put back."""
+        places = self._places(here, [here.dead])
+        committed = self._letter_reader(here).committed(places, timeout=self.timeout)
+        first, high = self._reach(here, places, -2), self._reach(here, places, -1)
+        return {
+            at: (max(place.offset, first[at]), high[at])
+            for place in committed
+            if (at := (place.topic, place.partition))
+        }
+
+    def _waiting_messages(self, here: _Destination, limit: int) -> list[Any]:
+        places = self._places(here, (here.topic, here.retries))
+        committed = self._asker(here).committed(places, timeout=self.timeout)
+        first, high = self._reach(here, places, -2), self._reach(here, places, -1)
+        begin = {}
+        for place in committed:
+            at = place.topic, place.partition
+            low = max(place.offset, first[at])
+            begin[at] = (low, min(low + limit, high[at]))
+        return self._read(begin, limit * len(begin))
+
+    def _read(self, ranges: Mapping[tuple[str, int], tuple[int, int]], limit: int) -> list[Any]:
+        """Return the messages of partitions from one offset to another, up to so many, moving nobody's place."""
+        left = {place: reach for place, reach in ranges.items() if reach[0] < reach[1]}
+        found: list[Any] = []
+        if not left:
+            return found
+        reader: Any = Consumer(
+            {
+                "group.id": f"{self._group}.operator",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+                **self._settings,
+            }
+        )
+        try:
+            reader.assign([TopicPartition(*place, low) for place, (low, _) in left.items()])
+            deadline = time.monotonic() + self.timeout + 1.0
+            while left and len(found) < limit and time.monotonic() < deadline:
+                for message in reader.consume(min(limit - len(found), _FETCH), timeout=0.1):
+                    place = message.topic(), message.partition()
+                    error = message.error()
+                    if error is not None:
+                        if error.code() != KafkaError._PARTITION_EOF:
+                            raise KafkaException(error)
+                        left.pop(place, None)
+                    elif place in left and message.offset() < left[place][1]:
+                        found.append(message)
+                        if message.offset() + 1 >= left[place][1]:
+                            del left[place]
+        finally:
+            reader.close()
+        return found
+
     # -- to Kafka -------------------------------------------------------------------------------------------------
 
     def _key(self, destination: _Destination, hit: Hit) -> bytes:
@@ -581,20 +752,16 @@ class KafkaSpool:
         if here is None or message.offset() < here.position:
             return
         here.skip_to(message.offset())
-        queued = read_queued(message.value() or b"")
-        if queued is None:
+        entry = _entry(destination.to, message)
+        if entry is None:
             # Left uncommitted it would hold up everything behind it.
             self._complain("a message is no hit of a known version, and is skipped")
             here.settle(message.offset())
             return
-        headers = dict(message.headers() or ())
         destination.seq += 1
-        since = float(headers.get("since") or message.timestamp()[1] / 1_000)
-        entry = Entry(queued.hit, destination.to, destination.seq, len(message.value()), since=since)
-        entry.attempts = int(headers.get("attempts") or 0)
-        entry.token = (*place, message.offset())
-        if "due" in headers:
-            destination.queue.later(entry, float(headers["due"]))
+        entry.seq = destination.seq
+        if entry.due:
+            destination.queue.later(entry, entry.due)
         else:
             destination.queue.append(entry)
 
@@ -696,6 +863,18 @@ class KafkaSpool:
 
 #: What forked children inherited and must not close.
 _inherited: list[Any] = []
+
+
+def _entry(to: str, message: Any) -> Entry | None:
+    """Return what a message says, for somebody who looks; ``None`` where it is no hit of a known version."""
+    queued = read_queued(message.value() or b"")
+    if queued is None:
+        return None
+    headers = dict(message.headers() or ())
+    since = float(headers.get("since") or message.timestamp()[1] / 1_000)
+    entry = Entry(queued.hit, to, message.offset(), len(message.value()), int(headers.get("attempts") or 0), since)
+    entry.due, entry.token = float(headers.get("due") or 0.0), (message.topic(), message.partition(), message.offset())
+    return entry
 
 
 def _switch(text: str) -> bool:

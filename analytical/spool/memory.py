@@ -52,7 +52,7 @@ class MemorySpool:
         lease: float = LEASE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        deadline = re.fullmatch(r"block\(([0-9.]+)\)", overflow)
+        deadline = re.fullmatch(r"block\((\d+(?:\.\d+)?)\)", overflow)
         if deadline is not None:
             overflow, wait = "block", float(deadline[1])
         if overflow not in _OVERFLOWS:
