@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
-from os import urandom
 from typing import Any
 
 from .memory import MISSING, Memory
@@ -29,7 +27,7 @@ class Rule:
         remember: whether the answer depends on the value alone.
     """
 
-    __slots__ = ("_changed", "_keyed", "_same", "apply", "name", "remember", "same", "says")
+    __slots__ = ("_changed", "_same", "apply", "name", "remember", "same", "says")
 
     def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
         self.name = name
@@ -38,7 +36,6 @@ class Rule:
         self.remember = remember
         self._same = Memory()
         self._changed = Memory()
-        self._keyed: blake2b | None = None
         #: The values that were lately left unchanged.
         self.same = self._same.recent
 
@@ -51,19 +48,15 @@ class Rule:
             return self.apply(value)
         if self._same.get(value) is not MISSING:
             return value
-        keyed = self._keyed
-        if keyed is None:
-            keyed = self._keyed = blake2b(digest_size=16, key=urandom(32))
-        hashed = keyed.copy()
-        hashed.update(value.encode("utf-8", "surrogatepass"))
-        digest = hashed.digest()
-        out = self._changed.get(digest)
+        # Python's own hash of a text is keyed, by a secret that is drawn anew for each process (SipHash, PEP 456).
+        hashed = hash(value)
+        out = self._changed.get(hashed)
         if out is MISSING:
             out = self.apply(value)
             if out == value:
                 self._same.put(value, None)
             else:
-                self._changed.put(digest, out)
+                self._changed.put(hashed, out)
         return out
 
     def __repr__(self) -> str:
