@@ -166,4 +166,4 @@ def _shown(receipt: Any) -> dict[str, Any]:
     if isinstance(receipt, Mapping):
         return dict(receipt)
     outcome = "removed" if receipt.sent is None else receipt.sent if receipt.changed else "as it was"
-    return {"datum": receipt.field, "rule": receipt.rule, "outcome": outcome}
+    return {"datum": receipt.field, "came in": receipt.given, "rule": receipt.rule, "outcome": outcome}

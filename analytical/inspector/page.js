@@ -140,7 +140,7 @@ function kinds() {
 }
 
 function href() {
-  const query = new URLSearchParams({download: "1"});
+  const query = new URLSearchParams({download: "1", refused: "1"});  // what is on the page is in the file
   if (state.provider) query.set("provider", state.provider);
   if (state.kind) query.set("kind", state.kind);
   if (state.text) query.set("q", state.text);
@@ -231,7 +231,7 @@ async function choose(id, {quiet = false} = {}) {
   $("d-receipts-section").hidden = !receipts.length;
   $("d-receipts").tBodies[0].replaceChildren(...receipts.map((receipt) => {
     const line = element("tr");
-    for (const name of ["datum", "rule", "outcome"]) line.append(element("td", "", shown(receipt[name])));
+    for (const name of ["datum", "came in", "rule", "outcome"]) line.append(element("td", "", shown(receipt[name])));
     return line;
   }));
   state.raw = null;

@@ -16,6 +16,13 @@ __all__ = ["COLUMNS", "Entry", "Mark", "Store", "lines", "plain"]
 #: What one exported hit consists of, in this order.
 COLUMNS = ("provider", "kind", "url", "title", "name", "fields", "findings", "raw")
 
+#: What an export says of a hit that no platform would have recorded.
+_WHY_NOT = {
+    "refused": "refused on purpose: no platform would have recorded it",
+    "hung": "left without an answer on purpose: no platform would have recorded it",
+    "shown": "not sent, only shown",
+}
+
 _DEPTH = 8
 _ITEMS = 300
 _TEXT = 4_096
@@ -240,5 +247,7 @@ def lines(entries: Sequence[Entry], *, keep: Callable[[dict[str, Any]], bool] | 
         head = json.loads(entry.head)
         if keep is not None and not keep(head):
             continue
+        if not entry.counts:
+            head["findings"] = [_WHY_NOT.get(head.get("outcome"), _WHY_NOT["shown"]), *head["findings"]]
         columns = _json({name: head.get(name) for name in COLUMNS[:-1]})
         yield columns[:-1] + b',"raw":' + entry.raw + b"}\n"
