@@ -32,7 +32,7 @@ from ..fields import Fields
 from ..hit import Hit, key_id
 from ..http import Request, Response
 
-__all__ = ["KEYS", "Snowplow"]
+__all__ = ["KEYS", "SCHEMAS", "Snowplow"]
 
 
 def _words(*texts: str) -> list[str]:
@@ -88,7 +88,7 @@ _KINDS = {"pv": "pageview", "pp": "page_ping", "se": "event", "tr": "ecommerce_t
     "ti": "ecommerce_transaction_item"
 }
 #: The helpers' schemas (https://github.com/snowplow/iglu-central), all of Snowplow's own vendor but one.
-_SCHEMAS = {
+SCHEMAS = {
     "link_click": f"{_OURS}/link_click/jsonschema/1-0-1",
     "add_to_cart": f"{_OURS}/add_to_cart/jsonschema/1-0-0",
     "remove_from_cart": f"{_OURS}/remove_from_cart/jsonschema/1-0-0",
@@ -112,7 +112,7 @@ _REQUIRED_OF_ENTITY = {
     f"{_OURS}/client_session": ("userId", "sessionId", "sessionIndex", "storageMechanism"),
 }
 _UUIDS_OF_ENTITY = frozenset({"id", "sessionId"})
-_KIND_OF_SCHEMA = {schema: kind.removesuffix("_web") for kind, schema in _SCHEMAS.items()}
+_KIND_OF_SCHEMA = {schema: kind.removesuffix("_web") for kind, schema in SCHEMAS.items()}
 #: The protocol's keys of what our own vocabulary says in words.
 _SPELLED = {
     "page_ping": {"min_x": "pp_mix", "max_x": "pp_max", "min_y": "pp_miy", "max_y": "pp_may"},
@@ -163,7 +163,7 @@ class Snowplow(Backend):
     title: ClassVar[str] = "Snowplow"
     docs: ClassVar[str] = "https://docs.snowplow.io/docs/events/http-requests/"
     paths: ClassVar[tuple[str, ...]] = ("/com.snowplowanalytics.snowplow/tp2", "/i", "/ice.png")
-    kinds: ClassVar[frozenset[str]] = frozenset({*_EVENTS, "self_describing", *_SCHEMAS} - {"screen_view_web"})
+    kinds: ClassVar[frozenset[str]] = frozenset({*_EVENTS, "self_describing", *SCHEMAS} - {"screen_view_web"})
     cannot: ClassVar[frozenset[str]] = frozenset({"properties", "currency", "consent"})
     max_batch: ClassVar[int] = 500
     max_bytes: ClassVar[int] = 1_000_000
@@ -238,7 +238,7 @@ class Snowplow(Backend):
             return native | {"ue_pr": {"schema": given["schema"], "data": given.get("data", {})}}
         # Only the older of the two schemas does without an id or a name.
         older = kind == "screen_view" and not ("id" in given and "name" in given)
-        schema = _SCHEMAS["screen_view_web" if older else kind]
+        schema = SCHEMAS["screen_view_web" if older else kind]
         return native | {"ue_pr": {"schema": schema, "data": {_camel(name): value for name, value in given.items()}}}
 
     def lift(self, native: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -272,7 +272,7 @@ class Snowplow(Backend):
         for schema, data in _described(native):
             if not isinstance(schema, str) or not _IGLU.match(schema):
                 return f"a schema such as 'iglu:com.acme/thing/jsonschema/1-0-0', not {str(schema)[:80]!r}"
-            if schema == _SCHEMAS["screen_view"] and isinstance(data, Mapping):
+            if schema == SCHEMAS["screen_view"] and isinstance(data, Mapping):
                 for key in _SCREEN_IDS:
                     if key in data and not _UUID.match(str(data[key])):
                         return f"{key} as a UUID with its dashes"
@@ -514,7 +514,7 @@ def _enveloped(key: str, value: Any) -> Any:
 
 def _identified(value: Any, identity: str) -> Any:
     """Return a screen view with ids that are UUIDs: a strict gate takes every id for a record's."""
-    if not isinstance(value, Mapping) or value.get("schema") != _SCHEMAS["screen_view"]:
+    if not isinstance(value, Mapping) or value.get("schema") != SCHEMAS["screen_view"]:
         return value
     data = value.get("data")
     if not isinstance(data, Mapping) or all(_UUID.match(str(data.get(key, identity))) for key in _SCREEN_IDS):

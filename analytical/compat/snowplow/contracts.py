@@ -35,7 +35,9 @@ def text(name: str, value: Any, *, optional: bool = False, empty: bool = True) -
     """Require text."""
     if type(value) is str and (value or empty):
         return
-    if not _Switch.on or (optional and value is None):
+    if value is None and optional:
+        return
+    if not _Switch.on:
         return
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected {'text or None' if optional else 'text'}, got {_shown(value)}")
@@ -45,6 +47,8 @@ def text(name: str, value: Any, *, optional: bool = False, empty: bool = True) -
 
 def whole(name: str, value: Any, *, least: int | None = None, optional: bool = False) -> None:
     """Require a whole number."""
+    if type(value) is int and (least is None or value >= least):
+        return
     if not _Switch.on or (optional and value is None):
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -55,6 +59,8 @@ def whole(name: str, value: Any, *, least: int | None = None, optional: bool = F
 
 def number(name: str, value: Any, *, optional: bool = False) -> None:
     """Require a number."""
+    if type(value) is int:
+        return
     if not _Switch.on or (optional and value is None):
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):

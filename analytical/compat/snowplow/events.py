@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...providers.snowplow import CONTEXTS, UNSTRUCT_EVENT
+from ...providers.snowplow import CONTEXTS, SCHEMAS, UNSTRUCT_EVENT
 from . import contracts
-from .payload import Payload
+from .payload import Payload, encoded, written
 from .self_describing_json import SelfDescribingJson
 from .subject import Subject
 from .timestamp import Timestamp, milliseconds
-from .typing import JsonEncoderFunction
+from .typing import JsonEncoderFunction, PayloadDict
 
 __all__ = ["Event", "PagePing", "PageView", "ScreenView", "SelfDescribing", "StructuredEvent"]
-
-MOBILE_SCREEN_VIEW = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
 
 
 class _Parameter:
     """An attribute of an event that stands in its payload under a key of the protocol."""
 
-    def __init__(self, key: str, check: Callable[..., None] | None = None, **rules: Any) -> None:
+    def __init__(self, key: str, check: Callable[..., None], **rules: Any) -> None:
         self.key = key
         self.check = check
         self.rules = rules
@@ -33,10 +31,13 @@ class _Parameter:
         return self if event is None else event.payload.nv_pairs.get(self.key)
 
     def __set__(self, event: Event, value: Any) -> None:
-        if self.check is not None:
+        if value is None or type(value) is not str or not value or self.check is not contracts.text:
             self.check(self.name, value, **self.rules)
-        event.payload.nv_pairs.pop(self.key, None)
-        event.payload.add(self.key, value)
+        pairs = event.payload.nv_pairs
+        if value is None or value == "":
+            pairs.pop(self.key, None)
+        else:
+            pairs[self.key] = value
 
 
 class Event:
@@ -99,7 +100,7 @@ class Event:
             subject: the tracker's subject.
         """
         payload = Payload(self.payload.nv_pairs)
-        write_containers(payload, self.described(), self._context, encode_base64, json_encoder)
+        write_containers(payload.nv_pairs, self.described(), self._context, encode_base64, json_encoder)
         moment = self._true_timestamp
         if moment is not None:
             key, value = (moment.ts_type, moment.value) if isinstance(moment, Timestamp) else ("ttm", int(moment))
@@ -320,11 +321,11 @@ class ScreenView(Event):
         self.transition_type = transition_type
 
     def described(self) -> SelfDescribingJson:
-        return SelfDescribingJson(MOBILE_SCREEN_VIEW, dict(self.screen_view_properties))
+        return SelfDescribingJson(SCHEMAS["screen_view"], dict(self.screen_view_properties))
 
 
 def write_containers(
-    payload: Payload,
+    pairs: PayloadDict,
     described: SelfDescribingJson | None,
     context: Sequence[SelfDescribingJson],
     encode_base64: bool,
@@ -332,11 +333,18 @@ def write_containers(
 ) -> None:
     """Add an event's own data and what it was about, each in its envelope."""
     if described is not None:
-        envelope: dict[str, Any] = {"schema": UNSTRUCT_EVENT, "data": described.to_json()}
-        payload.add_json(envelope, encode_base64, "ue_px", "ue_pr", json_encoder)
+        text = f'{{"schema": "{UNSTRUCT_EVENT}", "data": {_pair(described, json_encoder)}}}'
+        pairs["ue_px" if encode_base64 else "ue_pr"] = encoded(text) if encode_base64 else text
     if context:
-        envelope = {"schema": CONTEXTS, "data": [one.to_json() for one in context]}
-        payload.add_json(envelope, encode_base64, "cx", "co", json_encoder)
+        parts = ", ".join([_pair(one, json_encoder) for one in context])
+        text = f'{{"schema": "{CONTEXTS}", "data": [{parts}]}}'
+        pairs["cx" if encode_base64 else "co"] = encoded(text) if encode_base64 else text
+
+
+def _pair(one: SelfDescribingJson, json_encoder: JsonEncoderFunction | None) -> str:
+    if type(one) is not SelfDescribingJson:
+        return written(one.to_json(), json_encoder)
+    return f'{{"schema": {written(one._schema)}, "data": {written(one.data, json_encoder)}}}'
 
 
 def entities(context: Any) -> list[SelfDescribingJson]:

@@ -9,7 +9,24 @@ from typing import Any
 
 from .typing import JsonEncoderFunction, PayloadDict
 
-__all__ = ["Payload"]
+__all__ = ["Payload", "encoded", "written"]
+
+_plain = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def written(value: Any, json_encoder: JsonEncoderFunction | None = None) -> str:
+    """Return JSON text, spaced as 1.x spaces it.
+
+    Args:
+        value: anything that JSON knows.
+        json_encoder: turns what JSON does not know into what it knows.
+    """
+    return _plain(value) if json_encoder is None else json.dumps(value, ensure_ascii=False, default=json_encoder)
+
+
+def encoded(text: str) -> str:
+    """Return text in base64 of the alphabet that addresses can hold."""
+    return urlsafe_b64encode(text.encode("utf-8", "replace")).decode("ascii")
 
 
 class Payload:
@@ -53,9 +70,9 @@ class Payload:
         """
         if not dict_:
             return
-        text = json.dumps(dict_, ensure_ascii=False, default=json_encoder)
+        text = written(dict_, json_encoder)
         if encode_base64:
-            self.nv_pairs[type_when_encoded] = urlsafe_b64encode(text.encode("utf-8", "replace")).decode("ascii")
+            self.nv_pairs[type_when_encoded] = encoded(text)
         else:
             self.nv_pairs[type_when_not_encoded] = text
 

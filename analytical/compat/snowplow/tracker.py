@@ -9,9 +9,10 @@ from typing import Any, Self
 
 from ... import __version__
 from ...hit import new_id
+from ...providers.snowplow import SCHEMAS
 from . import contracts
 from ._scope import Scoped
-from .events import Event, PagePing, ScreenView, SelfDescribing, entities, write_containers
+from .events import Event, ScreenView, SelfDescribing, entities, write_containers
 from .payload import Payload
 from .self_describing_json import SelfDescribingJson
 from .subject import DEFAULT_PLATFORM, Subject, Subjective
@@ -22,8 +23,6 @@ __all__ = ["VERSION", "DeviceTimestamp", "Timestamp", "Tracker", "TrueTimestamp"
 
 #: What the protocol calls the tracker's version (``tv``).
 VERSION = f"py-analytical-{__version__}"
-
-_SCHEMA = "iglu:com.snowplowanalytics.snowplow/{}/jsonschema/{}"
 
 Context = Sequence[SelfDescribingJson] | None
 Tstamp = float | Timestamp | None
@@ -224,9 +223,7 @@ class Tracker(Subjective):
             about = entities(context)
             if self._validate is not None:
                 self._check(described, about)
-            payload = Payload(pairs)
-            write_containers(payload, described, about, self.encode_base64, self.json_encoder)
-            pairs = payload.nv_pairs
+            write_containers(pairs, described, about, self.encode_base64, self.json_encoder)
         if tstamp is not None:
             if isinstance(tstamp, Timestamp):
                 pairs[tstamp.ts_type] = tstamp.value
@@ -261,14 +258,7 @@ class Tracker(Subjective):
                 (``ttm``), or a :class:`DeviceTimestamp` (``dtm``).
             event_subject: whom this one event is about.
         """
-        contracts.text("page_url", page_url, empty=False)
-        pairs: dict[str, Any] = {"e": "pv", "url": page_url}
-        if page_title:
-            contracts.text("page_title", page_title, optional=True)
-            pairs["page"] = page_title
-        if referrer:
-            contracts.text("referrer", referrer, optional=True)
-            pairs["refr"] = referrer
+        pairs = self._page("pv", page_url, page_title, referrer)
         return self._said(pairs, None, context, tstamp, event_subject)
 
     def track_page_ping(
@@ -288,8 +278,24 @@ class Tracker(Subjective):
 
         The other arguments are those of :meth:`track_page_view`.
         """
-        ping = PagePing(page_url, page_title, referrer, min_x, max_x, min_y, max_y)
-        return self._said(ping.payload.nv_pairs, None, context, tstamp, event_subject)
+        pairs = self._page("pp", page_url, page_title, referrer)
+        offsets = {"pp_mix": min_x, "pp_max": max_x, "pp_miy": min_y, "pp_may": max_y}
+        for (key, value), name in zip(offsets.items(), ("min_x", "max_x", "min_y", "max_y"), strict=True):
+            if value is not None:
+                contracts.whole(name, value)
+                pairs[key] = value
+        return self._said(pairs, None, context, tstamp, event_subject)
+
+    def _page(self, event: str, page_url: str, page_title: str | None, referrer: str | None) -> dict[str, Any]:
+        contracts.text("page_url", page_url, empty=False)
+        pairs: dict[str, Any] = {"e": event, "url": page_url}
+        if page_title:
+            contracts.text("page_title", page_title, optional=True)
+            pairs["page"] = page_title
+        if referrer:
+            contracts.text("referrer", referrer, optional=True)
+            pairs["refr"] = referrer
+        return pairs
 
     def track_screen_view(
         self,
@@ -305,7 +311,7 @@ class Tracker(Subjective):
         if name is None and id_ is None and contracts.contracts_enabled():
             raise ValueError("name, id_: expected at least one of them, got neither")
         data = {"name": name, "id": id_}
-        return self._described("screen_view", "1-0-0", data, context, tstamp, event_subject)
+        return self._described("screen_view_web", data, context, tstamp, event_subject)
 
     def track_mobile_screen_view(
         self,
@@ -384,7 +390,7 @@ class Tracker(Subjective):
         contracts.text("element_content", element_content, optional=True)
         data = {"targetUrl": target_url, "elementId": element_id, "elementClasses": element_classes}
         data |= {"elementTarget": element_target, "elementContent": element_content}
-        return self._described("link_click", "1-0-1", data, context, tstamp, event_subject)
+        return self._described("link_click", data, context, tstamp, event_subject)
 
     def track_add_to_cart(
         self,
@@ -400,7 +406,7 @@ class Tracker(Subjective):
     ) -> Self:
         """Track that something was put into a cart (``…snowplow/add_to_cart/jsonschema/1-0-0``)."""
         data = _cart(sku, quantity, name, category, unit_price, currency)
-        return self._described("add_to_cart", "1-0-0", data, context, tstamp, event_subject)
+        return self._described("add_to_cart", data, context, tstamp, event_subject)
 
     def track_remove_from_cart(
         self,
@@ -416,7 +422,7 @@ class Tracker(Subjective):
     ) -> Self:
         """Track that something was taken out of a cart (``…snowplow/remove_from_cart/jsonschema/1-0-0``)."""
         data = _cart(sku, quantity, name, category, unit_price, currency)
-        return self._described("remove_from_cart", "1-0-0", data, context, tstamp, event_subject)
+        return self._described("remove_from_cart", data, context, tstamp, event_subject)
 
     def track_form_change(
         self,
@@ -455,7 +461,7 @@ class Tracker(Subjective):
             data["type"] = type_.lower()
         if element_classes is not None:
             data["elementClasses"] = list(element_classes)
-        return self._described("change_form", "1-0-0", data, context, tstamp, event_subject, keep=("value",))
+        return self._described("form_change", data, context, tstamp, event_subject, keep=("value",))
 
     def track_form_submit(
         self,
@@ -482,7 +488,7 @@ class Tracker(Subjective):
         for position, element in enumerate(whole):
             contracts.form_element(f"elements[{position}]", element)
         data = {"formId": form_id, "formClasses": form_classes, "elements": [dict(one) for one in whole] or None}
-        return self._described("submit_form", "1-0-0", data, context, tstamp, event_subject)
+        return self._described("form_submit", data, context, tstamp, event_subject)
 
     def track_site_search(
         self,
@@ -515,7 +521,7 @@ class Tracker(Subjective):
         contracts.whole("total_results", total_results, least=0, optional=True)
         contracts.whole("page_results", page_results, least=0, optional=True)
         data = {"terms": terms, "filters": filters, "totalResults": total_results, "pageResults": page_results}
-        return self._described("site_search", "1-0-0", data, context, tstamp, event_subject)
+        return self._described("site_search", data, context, tstamp, event_subject)
 
     def track_ecommerce_transaction_item(
         self,
@@ -609,8 +615,7 @@ class Tracker(Subjective):
 
     def _described(
         self,
-        name: str,
-        version: str,
+        kind: str,
         data: Mapping[str, Any],
         context: Context,
         tstamp: Tstamp,
@@ -619,7 +624,7 @@ class Tracker(Subjective):
         keep: tuple[str, ...] = (),
     ) -> Self:
         given = {key: value for key, value in data.items() if value is not None or key in keep}
-        described = SelfDescribingJson(_SCHEMA.format(name, version), given)
+        described = SelfDescribingJson(SCHEMAS[kind], given)
         return self._said({"e": "ue"}, described, context, tstamp, event_subject)
 
     def __repr__(self) -> str:
@@ -649,15 +654,15 @@ def _cart(
 
 
 _LINE = frozenset({"sku", "price", "quantity", "name", "category", "context"})
-_IGNORED = frozenset({"order_id", "currency", "tstamp", "event_subject"})  # what 1.x writes into the caller's mappings
+_KNOWN = _LINE | {"order_id", "currency", "tstamp", "event_subject"}  # what 1.x writes into the caller's mappings
 
 
 def _line(position: int, item: Any) -> dict[str, Any]:
     if not isinstance(item, Mapping):
         raise TypeError(f"items[{position}]: expected a mapping, got {type(item).__name__}")
-    unknown = sorted(set(item) - _LINE - _IGNORED)
-    if unknown:
-        raise ValueError(f"items[{position}]: {unknown[0]!r} is no part of an item; known: {', '.join(sorted(_LINE))}")
+    if not _KNOWN.issuperset(item):
+        unknown = min(str(name) for name in item if name not in _KNOWN)
+        raise ValueError(f"items[{position}]: {unknown!r} is no part of an item; known: {', '.join(sorted(_LINE))}")
     for name in ("sku", "price", "quantity"):
         if name not in item:
             raise ValueError(f"items[{position}]: expected {name!r}, got {', '.join(sorted(item))}")
