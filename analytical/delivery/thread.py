@@ -627,7 +627,8 @@ def _at_exit() -> None:
     for driver in here:
         driver.spool.close()
     if lost:
-        log.warning("%d hits were lost at exit: their destinations did not take them in time", lost)
+        what = "hits were" if lost > 1 else "hit was"
+        log.warning("%d %s lost at exit: the destinations did not answer in time", lost, what)
     for bell in ended:
         bell.acquire(timeout=max(0.0, deadline + 0.1 - time.monotonic()))
 
