@@ -368,6 +368,25 @@ def test_errors_name_metric_and_label(rows: Any, says: str, tmp_path: Path) -> N
             assert says in command.said()
 
 
+def test_a_number_that_a_counter_cannot_take_is_told_with_its_metric_and_labels(tmp_path: Path) -> None:
+    methods = (
+        LABELS
+        + """
+    @register_metric("d")
+    def d(self):
+        return -5
+"""
+    )
+    with serving() as side:
+        side.plan["/x"] = fixed({"rows": [{"team": "a", "v": -1}]})
+        labels = {"prometheus_metric_labels": {"lg": ["team"]}}
+        with running(tmp_path, side, methods, mapping={"counter": ["lg", "d"]}, **labels) as command:
+            assert command.value('analytical_errors_total{report="t"}') is not None
+            assert 'metric "lg" with team="a" cannot take -1' in command.said()
+            assert 'metric "d" of t: ValueError' in command.said()
+            assert without_up(command.scrape()) == []
+
+
 def test_a_label_set_that_is_gone_is_shown_no_more(tmp_path: Path) -> None:
     rows = [[{"team": "a", "v": 1}, {"team": "b", "v": 2}], [{"team": "b", "v": 3}]]
     with serving() as side:
@@ -510,7 +529,9 @@ def test_a_configuration_that_cannot_be_used_is_exit_1(change: Any, says: str, t
 def test_files_and_ports_that_cannot_be_used_are_exit_1(tmp_path: Path) -> None:
     assert "nowhere.json" in run(tmp_path, "-s", "t", "-c", "nowhere.json").stderr
     tmp_path.joinpath("config.json").write_text("{")
-    assert run(tmp_path, "-s", "t", "-c", "config.json").returncode == 1
+    broken = run(tmp_path, "-s", "t", "-c", "config.json")
+    assert broken.returncode == 1
+    assert "Failed to parse config file config.json" in broken.stderr
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
         taken.listen()

@@ -222,7 +222,11 @@ class CollectingtonApi(ABC):  # noqa: B024  the original's base; users write no 
                 continue
             rows = [self._split(row, labels[metric], metric) for row in _rows(value, metric)]
             for names, number in rows:
-                self._update_metric(instance.labels(*names), number)
+                try:
+                    self._update_metric(instance.labels(*names), number)
+                except ValueError as error:
+                    where = _labelled(labels[metric], names)
+                    raise MetricError(f'metric "{metric}" with {where} cannot take {number!r}: {error}') from error
             if isinstance(instance, Gauge):
                 current = {tuple(map(str, names)) for names, _ in rows}
                 for gone in [names for names in list(getattr(instance, "_metrics", ())) if names not in current]:
@@ -255,8 +259,7 @@ class CollectingtonApi(ABC):  # noqa: B024  the original's base; users write no 
         if len(row) == len(set(names)):
             raise MetricError(f'metric "{metric}": a row has its labels ({", ".join(names)}) and no value')
         found, value = self._split_labeled_metric_dict(row, names)
-        where = ", ".join(f'{name}="{row[name]}"' for name in names)
-        return found, _number(value, metric, f" with {where}")
+        return found, _number(value, metric, f" with {_labelled(names, found)}")
 
     def _init_p_method(self, p_method: Any, api_metric: str) -> Any:
         labels = (self._service.get("prometheus_metric_labels") or {}).get(api_metric)
@@ -302,6 +305,10 @@ def _rows(value: Any, metric: str) -> list[Any]:
     if isinstance(value, (list, tuple)):
         return list(value)
     raise MetricError(f'metric "{metric}" has labels, so its method must return a list of objects, got {value!r:.80}')
+
+
+def _labelled(names: Sequence[str], values: Sequence[Any]) -> str:
+    return ", ".join(f'{name}="{value}"' for name, value in zip(names, values, strict=True))
 
 
 def _number(value: Any, metric: str, where: str = "") -> Any:

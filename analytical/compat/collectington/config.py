@@ -41,7 +41,10 @@ def get_config(path: str) -> dict[str, Any]:
         OSError: the file cannot be read.
     """
     with open(path, encoding="utf-8") as file:
-        config = parse(file.read())
+        try:
+            config = parse(file.read())
+        except ValueError as error:
+            raise ConfigurationError(f"Failed to parse config file {path}: {error}") from None
     validate(config)
     found: dict[str, Any] = config
     return found

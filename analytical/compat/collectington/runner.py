@@ -123,7 +123,7 @@ class Runner:
 
     def _say(self, metric: str, error: Exception) -> None:
         message = str(error) if isinstance(error, AnalyticalError) else f"{type(error).__name__}: {error}"
-        if metric not in message:
+        if f'"{metric}"' not in message:
             message = f'metric "{metric}" of {self.name}: {message}'
         headers = getattr(self.service, "headers", None)
         if isinstance(headers, Mapping):
