@@ -58,30 +58,39 @@ def command(
     try:
         pause = seconds(every, what="--every") if every else None
         stop = threading.Event()
+        ok: bool | None = None
         with _signals(stop, wanted=pause is not None or jobs > 1):
             while True:
                 began = time.monotonic()
-                loaded = load(config)
-                with _display(loaded.chosen(names)) as show:
-                    summary = run(
-                        loaded,
-                        names,
-                        since=since,
-                        until=until,
-                        to=to,
-                        dry_run=dry_run,
-                        jobs=jobs,
-                        on_event=show,
-                        stop=stop,
-                    )
-                _conclude(summary)
+                try:
+                    loaded = load(config)
+                    with _display(loaded.chosen(names)) as show:
+                        summary = run(
+                            loaded,
+                            names,
+                            since=since,
+                            until=until,
+                            to=to,
+                            dry_run=dry_run,
+                            jobs=jobs,
+                            on_event=show,
+                            stop=stop,
+                        )
+                    _conclude(summary)
+                    ok = summary.ok
+                except AnalyticalError as error:
+                    if ok is None:
+                        raise
+                    # Somebody edits the file of a run that stays: the next round reads it again.
+                    click.echo(f"nothing was read: {error}", err=True)
+                    ok = False
                 if pause is None or stop.wait(max(0.0, pause - (time.monotonic() - began))):
                     break
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     except AnalyticalError as error:
         raise click.ClickException(str(error)) from None
-    if not summary.ok:
+    if not ok:
         sys.exit(1)
 
 

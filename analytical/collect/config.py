@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import AnalyticalError, ConfigurationError, did_you_mean
+from ..registry import PROVIDERS
 from ..secrets import is_reference
 from ..transports import Transport
-from .protocol import SOURCES, Source
+from .protocol import SOURCES, Source, options_of
 from .report import Report, report_for
 from .session import Session
 from .sink import Sink, sink_for
@@ -26,6 +27,12 @@ _KEYS = {
     "provider", "report", "every", "tz", "by", "metrics", "where", "to", "settle", "since", "add", "retry_for",
     "timeout", "refresh", "parameters",
 }  # fmt: skip
+
+#: What a provider takes besides its platform's options: for sending, and passed over here.
+_SENDING = (
+    "timeout", "fail_silently", "delivery", "asynchronously", "spool", "privacy", "bots", "tombstones", "ambiguous",
+    "connections", "to",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +158,7 @@ def parse(data: Mapping[str, Any], *, path: str = "reports.toml") -> Config:
         if not isinstance(table.get("provider"), str):
             raise ConfigurationError(f'{path}: [providers.{name}] needs provider="…", such as provider="matomo"')
         _refuse_secrets(table, f"{path}: [providers.{name}]", _secret_options(str(table["provider"])))
+        _refuse_strangers(table, f"{path}: [providers.{name}]")
     reports: dict[str, Spec] = {}
     for name, table in _tables(data, "reports", path).items():
         where = f"{path}: [reports.{name}]"
@@ -180,6 +188,23 @@ def _tables(data: Mapping[str, Any], kind: str, path: str) -> dict[str, Mapping[
     if not isinstance(found, Mapping) or not all(isinstance(table, Mapping) for table in found.values()):
         raise ConfigurationError(f"{path}: {kind} is no table of tables; expected [{kind}.NAME]")
     return dict(found)
+
+
+def _refuse_strangers(table: Mapping[str, Any], where: str) -> None:
+    """A misspelt option would be left out in silence, and a report read without its token."""
+    platform = str(table["provider"])
+    takes = options_of(platform)
+    strange = [key for key in table if key not in ("provider", "id", "endpoint") and key not in takes]
+    if not takes or not strange:
+        return  # a function of the user's takes anything
+    # The same table may serve the sending half.
+    sending = {*_SENDING, *(PROVIDERS.get(platform).__dataclass_fields__ if platform in PROVIDERS else ())}
+    for key in strange:
+        if key not in sending:
+            raise ConfigurationError(
+                f"{where}: {platform} has no option {key!r}.{did_you_mean(key, takes)} "
+                f"Expected some of id, endpoint, {', '.join(sorted(takes))}"
+            )
 
 
 def _secret_options(provider: str) -> tuple[str, ...]:

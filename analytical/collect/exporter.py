@@ -151,6 +151,8 @@ class Exporter:
             age = seconds(max_age, what="max_age") if max_age is not None else max(3600.0, 10 * every)
             if report.name in self._states:
                 raise ConfigurationError(f'two reports are called "{report.name}"; give one another title=')
+            # Trying again beyond the next refresh would only hide from analytical_up that the API fails.
+            report.session.retry_for = min(report.session.retry_for, every)
             self._states[report.name] = _State(report, every, age)
 
     def start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,9 @@ from .sink import Sink, Target, sink_for
 __all__ = ["Outcome", "Report", "Warnings", "report_for"]
 
 log = logging.getLogger("analytical.collect")
+
+#: What report() takes besides; anything else is a parameter of the platform, so a slip is caught here or never.
+_OWN = ("every", "settle", "since", "title", "retry_for", "timeout")
 
 #: Named in one warning at most.
 _NAMED = 5
@@ -112,7 +116,7 @@ class Report:
     another range. All of them share :attr:`warnings`.
 
     Args:
-        source: what asks the platform, or a generator function of yours: see :func:`analytical.source`.
+        source: what asks the platform, or a generator function of yours: see ``analytical.source``.
         query: what is asked.
         name: how errors, tables and metrics call it.
         session: what sends requests.
@@ -314,7 +318,7 @@ class Report:
 
         Args:
             sink: a URL, a path, ``-``, or a callable ``sink(records, replace)``: see
-                :func:`analytical.collect.sink_for`.
+                ``analytical.collect.sink_for``.
             progress: told after each period.
             options: the sink's own: ``table``, ``token``, ``chunk_size`` …
 
@@ -521,6 +525,10 @@ def report_for(
         ConfigurationError: the question makes no sense; nothing was sent.
     """
     made = SOURCES.get(name)
+    free = [own for own, given in (("metrics", metrics), ("by", by), ("where", where)) if given is None]
+    for word in native:
+        if near := difflib.get_close_matches(word, (*free, *_OWN), n=1, cutoff=0.8):
+            raise ConfigurationError(f'report({word}=…): unknown. Did you mean "{near[0]}"?')
     methods = method if isinstance(method, str) else ",".join(method)
     query = Query(
         method=methods,

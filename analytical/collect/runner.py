@@ -234,7 +234,7 @@ class DryRun(Sink):
         self.sink.close(target)  # nothing was written, so nothing is
 
     def describe(self) -> str:
-        return self.sink.describe()
+        return f"{self.sink.describe()} (dry run, nothing stored)"
 
 
 def _refuse_sharing(tasks: list[_Task]) -> None:

@@ -145,7 +145,8 @@ class Backdrop(Server):
             return status, {}, json.dumps(body).encode()
 
         if asked.headers.get("authorization") != f"Bearer {self.token}":
-            body = {"status": "error", "message": f"Unauthorized: Invalid bearer token '{self.token}'"}
+            given = asked.headers.get("authorization", "").removeprefix("Bearer ")
+            body = {"status": "error", "message": f"Unauthorized: Invalid bearer token '{given}'"}
             return 401, {"WWW-Authenticate": "bearer"}, json.dumps(body).encode()
         if "application/json" not in asked.headers.get("content-type", ""):
             return said(400, "Expected header: Content-type: application/json")

@@ -195,6 +195,7 @@ def test_wrong_usage_is_2_and_nothing_is_sent(
         (lambda d: d["providers"]["site"].update(api_key="clear"), "holds a secret in clear"),
         (lambda d: d["reports"]["r"].update(to="postgresql://u:pw@h/db"), "password in clear"),
         (lambda d: d["reports"]["r"].update(to={"url": "backdrop+https://h/a", "token": "x"}), "secret in clear"),
+        (lambda d: d["providers"]["site"].update(token_aut="env:X"), 'Did you mean "token_auth"'),
         (lambda d: d["reports"]["r"].update(evry="day"), 'Did you mean "every"'),
         (lambda d: d["reports"]["r"].update(provider="sit"), 'Did you mean "site"'),
         (lambda d: d["reports"]["r"].update(to={"path": "x"}), 'needs url="…"'),
@@ -225,6 +226,11 @@ def test_a_file_that_makes_no_sense_says_where(change: Callable[[Any], object], 
         understood()
     assert why in str(raised.value)
     assert "clear" not in str(raised.value).replace("in clear", "")
+
+
+def test_a_table_may_serve_the_sending_half_too() -> None:
+    site = {"provider": "matomo", "id": 9, "endpoint": "https://h/matomo.php", "privacy": "strict", "token_auth": ""}
+    assert parse({"providers": {"site": site}, "reports": {"r": {"provider": "site", "report": "A.b"}}}).chosen()
 
 
 def test_a_file_that_cannot_be_read_is_2(tmp_path: Path) -> None:
@@ -366,7 +372,7 @@ def process(command: str, *arguments: object, **options: Any) -> subprocess.Pope
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-@pytest.mark.parametrize("sink", ["stats.jsonl", "stats.csv", "sqlite"])
+@pytest.mark.parametrize("sink", ["stats.jsonl", "stats.csv", "stats.parquet", "sqlite"])
 def test_a_run_that_is_killed_leaves_nothing_half_written_and_the_next_repairs_it(
     reports: Path, matomo: Matomo, tmp_path: Path, sink: str
 ) -> None:
@@ -398,7 +404,12 @@ def test_a_run_that_is_killed_leaves_nothing_half_written_and_the_next_repairs_i
     done = invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-05", "--to", to)
     assert done.exit_code == 0, done.output
     after = stored()
-    assert (len(after) if sink == "sqlite" else len(after.splitlines()) - (sink == "stats.csv")) == 10
+    if sink == "stats.parquet":
+        import pyarrow.parquet as pq
+
+        assert pq.read_table(tmp_path / sink).num_rows == 10
+    else:
+        assert (len(after) if sink == "sqlite" else len(after.splitlines()) - (sink == "stats.csv")) == 10
     assert (
         invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-05", "--to", to).exit_code == 0
     )
@@ -413,6 +424,55 @@ def test_a_loop_ends_in_order_when_told(reports: Path, matomo: Matomo, tmp_path:
     child.communicate(timeout=20)
     assert child.returncode == 0
     assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_loop_outlives_a_file_that_is_being_edited(reports: Path, matomo: Matomo) -> None:
+    whole = reports.read_text()
+    child = process("collect", reports, "visits", "--every", "100ms")
+    assert child.stderr is not None
+    try:
+        assert "visits: 2 periods" in child.stderr.readline()
+        reports.write_text("[reports")
+        while "nothing was read: " not in child.stderr.readline():
+            assert child.poll() is None
+        reports.write_text(whole)
+        while "visits: 2 periods" not in child.stderr.readline():
+            assert child.poll() is None
+    finally:
+        child.terminate()
+        child.communicate(timeout=20)
+    assert child.returncode == 0
+
+
+def test_a_run_killed_between_two_chunks_is_repaired_by_the_next(
+    reports: Path, matomo: Matomo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKDROP_TOKEN", "bearer-s3cret")
+    matomo.answer = Matomo(lambda params: [{"label": f"p{n}", "nb_visits": n} for n in range(250)], TOKEN).answer
+    reached = threading.Event()
+    with Backdrop() as backdrop:
+        whole, posts = backdrop.answer, []
+
+        def hang(asked: Any) -> Any:
+            posts.append(asked)
+            if len(posts) == 2:
+                reached.set()
+                time.sleep(5)
+                return "reset"
+            return whole(asked)
+
+        backdrop.answer = hang
+        to = f"backdrop+{backdrop.url}/data/g/t?token=env:BACKDROP_TOKEN"
+        arguments = (reports, "devices", "--since", "2025-01-01", "--until", "2025-01-01", "--to", to)
+        child = process("collect", *arguments)
+        assert reached.wait(30)
+        child.kill()
+        child.communicate()
+        assert len(backdrop.stored) == 100
+        backdrop.answer = whole
+        for _ in range(2):
+            assert invoke(collect, *arguments).exit_code == 0
+            assert len(backdrop.stored) == 250
 
 
 def test_serve_is_scraped_and_ends_when_told(reports: Path, matomo: Matomo) -> None:

@@ -187,6 +187,17 @@ def test_it_refreshes_by_itself_and_outlives_the_api(matomo: Matomo, clock: Cloc
     assert not any(thread.name.startswith("analytical-devices") for thread in threading.enumerate())
 
 
+def test_a_failing_api_is_not_tried_beyond_the_next_refresh(matomo: Matomo) -> None:
+    report = report_for(
+        "matomo", 9, "DevicesDetection.getType", endpoint=f"{matomo.url}/matomo.php", options={"token_auth": TOKEN}
+    )
+    exporter = Exporter(report, port=0, refresh="50ms")
+    matomo.answer = lambda asked: (500, {}, b"{}")
+    assert not exporter.refresh(report.name)
+    assert len(matomo.asked) <= 3
+    assert report.session.retry_for == 0.05
+
+
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

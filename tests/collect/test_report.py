@@ -117,6 +117,52 @@ def test_pages_are_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [asked.query["filter_offset"] for asked in server.asked] == ["0", "50", "100"]
 
 
+def test_a_server_that_turns_no_pages_is_said_and_does_not_go_on_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytical.collect.sources.matomo.LIMIT", 2)
+    rows = [{"label": "a", "nb_visits": 1}, {"label": "b", "nb_visits": 2}]
+    with Server(lambda asked: rows) as server:
+        report = devices(server)
+        assert len(list(report.last(1))) == 2
+        assert len(server.asked) == 2
+        assert "does not turn pages" in report.warnings[0]
+        rows.append({"label": "c", "nb_visits": 3})  # more than was asked for: all there are
+        assert len(list(devices(server).last(1))) == 3
+        assert len(server.asked) == 3
+
+
+def test_an_answer_too_long_to_hold_says_what_to_do(matomo: Matomo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytical.collect.session.MAX_ANSWER", 10)
+    with pytest.raises(SourceError, match="in one piece, which is not read; ask for less at once"):
+        list(devices(matomo).last(1))
+
+
+def test_rows_alike_become_the_same_records_as_rows_that_were_looked_at() -> None:
+    from analytical.collect.period import period_at
+
+    period = period_at(NOW, "day", UTC)
+    odd: list[dict[str, Any]] = [
+        {"a": "x", "n": 1}, {"a": "y\x00é", "n": 2.5}, {"a": "z", "n": None}, {"a": "w", "n": float("nan")},
+        {"a": None, "n": 3}, {"a": "v", "n": 2**70}, {"n": 5, "a": "u"}, {"a": "t", "n": 6, "b": "more"},
+        {"a": "s", "n": True}, {"a": "r", "n": 7},
+    ]  # fmt: skip
+    for names in ({}, {"by": {"a": "A"}}, {"metrics": {"n": "N"}}):
+        given = {"by": None, "metrics": None} | names
+        together = list(Shape(given["by"], given["metrics"], {"site": "s"}).records(odd[:-2], period))
+        alone = [
+            record
+            for row in odd[:-2]
+            for record in Shape(given["by"], given["metrics"], {"site": "s"}).records([row], period)
+        ]
+        assert together == alone
+        for record in together:
+            dims = {
+                key: value for key, value in record.items() if key not in ("_id", "_timestamp", "timeSpan", "n", "N")
+            }
+            assert record["_id"] == record_id(period.timestamp, "day", dims)
+    with pytest.raises(SourceError, match="a number in one row and text in another"):
+        list(Shape(None, None).records([odd[0], odd[-1], {"a": "q", "n": "text"}], period))
+
+
 def test_periods_without_rows_are_said_once(matomo: Matomo) -> None:
     matomo.rows = {"2025-01-05": [{"label": "Tv", "nb_visits": 1}]}
     report = devices(matomo)
@@ -140,6 +186,62 @@ def test_a_platform_with_reports_only_is_a_provider_that_takes_no_hits() -> None
     with pytest.raises(Unsupported, match=r"pingdom has reports and takes no hits; call report\(\)"):
         check.pageview(url="https://example.com/")
     check.close()
+
+
+def test_an_option_that_a_platform_with_reports_only_lacks_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"""pingdom has no option 'tokn'. Did you mean "token"\?"""):
+        analytical.Provider("pingdom", "85975", tokn="x")
+
+
+@pytest.mark.parametrize("id", ["123456789", "properties/123456789", "G-ABC123"])
+def test_credentials_of_reports_make_a_provider_that_need_not_send(id: str) -> None:
+    ga = analytical.Provider("googleanalytics", id, access_token="t0k", property="123456789")
+    assert ga.report("runReport", metrics=["activeUsers"]).source.access_token == "t0k"
+    with pytest.raises(ConfigurationError, match="api_secret" if id.startswith("G") else "is no Google Analytics id"):
+        ga.pageview(url="https://example.com/")
+    ga.close()
+    with pytest.raises(ConfigurationError):
+        analytical.Provider("googleanalytics", "123456789")
+
+
+def test_a_providers_own_session_and_transport_carry_its_reports(matomo: Matomo) -> None:
+    import requests
+
+    from analytical.http import Request, Response
+
+    session = requests.Session()
+    session.headers["X-Mine"] = "yes"
+    endpoint = f"{matomo.url}/matomo.php"
+    site = analytical.Provider("matomo", 9, endpoint=endpoint, token_auth=TOKEN, session=session)
+    assert list(site.report("DevicesDetection.getType").between("2025-01-02", "2025-01-02"))
+    assert matomo.asked[0].headers["x-mine"] == "yes"
+    site.close()
+    session.close()
+
+    class Scripted:
+        def send(self, request: Request, *, timeout: float | None = None) -> Response:
+            return Response(status=200, body=b'[{"label": "Desktop", "nb_visits": 77}]')
+
+        def close(self) -> None:
+            pass
+
+    site = analytical.Provider("matomo", 9, endpoint=endpoint, transport=Scripted())
+    assert [row["nb_visits"] for row in site.report("DevicesDetection.getType").last(1)] == [77]
+
+
+def test_the_arguments_of_a_report_have_names() -> None:
+    import inspect
+
+    given = inspect.signature(analytical.Provider.report).parameters
+    assert list(given)[1:7] == ["method", "metrics", "by", "where", "every", "tz"]
+    assert (given["every"].default, given["tz"].default) == ("day", "UTC")
+    with pytest.raises(ConfigurationError, match='Did you mean "metrics"'):
+        report_for("matomo", 9, "A.b", endpoint="https://h/matomo.php", metric=["nb_visits"])
+    # The platform's own parameter may be called so.
+    native = report_for(
+        "matomo", 9, "A.b", endpoint="https://h/matomo.php", metrics=["n"], metric="nb_visits"
+    ).query.native
+    assert native == {"metric": "nb_visits"}
 
 
 def test_options_of_either_half_stand_in_one_call() -> None:
@@ -292,6 +394,24 @@ def test_late_numbers_replace_early_ones(matomo: Matomo, tmp_path: Path) -> None
             ("2025-01-09", "Desktop", 11),
         ]
     connection.close()
+
+
+def test_the_hour_that_comes_twice_in_autumn_is_two_periods(tmp_path: Path) -> None:
+    @analytical.source("hourly")
+    def hourly(period: Any, query: Any, http: Any, id: Any) -> Iterator[dict[str, Any]]:
+        yield {"page": "/", "n": 1}
+
+    now = [datetime(2024, 10, 27, 0, 30, tzinfo=UTC)]
+    report = report_for(
+        "hourly", 1, "x", every="hour", tz="Europe/Berlin", since="2024-10-27", settle=0, now=lambda: now[0]
+    )
+    to = tmp_path / "hours.jsonl"
+    assert report.to(to).periods == 2
+    now[0] = datetime(2024, 10, 27, 1, 1, tzinfo=UTC)  # 02:01, for the second time
+    assert report.to(to).periods == 1
+    now[0] = datetime(2024, 10, 27, 2, 1, tzinfo=UTC)
+    assert report.to(to).periods == 1
+    assert [row["_timestamp"][11:13] for row in jsonl(to)] == ["22", "23", "00", "01"]
 
 
 def test_a_zone_moves_the_grid_and_resume_follows(matomo: Matomo, tmp_path: Path) -> None:

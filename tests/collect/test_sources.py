@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from analytical.collect import report_for
 from analytical.collect.contracts import SourceContract
 from analytical.collect.period import period_at
 from analytical.collect.protocol import Query
@@ -360,6 +361,27 @@ def test_pingdom_finds_a_check_by_its_name() -> None:
     assert page.warnings == ("quota: 394 short-term requests, reset in 3589 s",)
     with pytest.raises(SourceError, match=r'no check "My site"; there are: Other'):
         source.page(query, DAY, first, Response(status=200, body=b'{"checks":[{"id":1,"name":"Other"}]}'))
+
+
+def test_pingdoms_used_up_limit_is_waited_for_or_named() -> None:
+    source = TestPingdom.source
+    limits = {
+        "req-limit-short": "Remaining: 0 Time until reset: 60",
+        "req-limit-long": "Remaining: 9 Time until reset: 3589",
+    }
+    refusal = source.refusal(Response(status=429, headers=limits), 1000.0)
+    assert refusal is not None
+    assert (refusal.retry, refusal.reset) == (True, 1060.0)
+    asked = source.refusal(Response(status=429, headers={**limits, "retry-after": "5"}), 1000.0)
+    assert asked is not None
+    assert asked.reset is None
+
+
+def test_a_reading_of_now_needs_no_word_about_the_grid() -> None:
+    ga = report_for("ga4", "123", "runRealtimeReport", options={"access_token": "t"}, metrics=["activeUsers"])
+    assert ga.query.every is None
+    umami = report_for("umami", "u", "active", options={"api_key": "k"})
+    assert umami.query.every is None
 
 
 def test_posthog_pages_by_itself_and_waits_for_slow_queries() -> None:

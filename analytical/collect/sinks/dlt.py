@@ -21,8 +21,8 @@ __all__ = ["Dlt"]
 class Dlt(Sink):
     """``dlt:duckdb/stats``: destination and data set; dlt's own configuration holds the credentials.
 
-    Records are merged by ``_id``, so a repeat changes nothing. dlt spells names its own way
-    (``humanId`` becomes ``human_id``), and a row that is gone at the platform stays.
+    Records are merged by ``_id`` and by period, so a repeat changes nothing, and a row that is gone at the platform
+    vanishes, where others of its period are left. dlt spells names its own way (``timeSpan`` becomes ``time_span``).
 
     Args:
         url: ``dlt:DESTINATION/DATASET``.
@@ -59,13 +59,19 @@ class Dlt(Sink):
         # One number type per column: dlt would split a column that is whole in one row and broken in the next.
         columns |= {name: {"data_type": "double"} for name in target.metrics}
         try:
-            self._pipeline.run(
+            if self._pipeline.has_pending_data:
+                # What a killed run left would be loaded instead of these records, which are newer.
+                abort = getattr(self._pipeline, "abort_packages", None) or self._pipeline.drop_pending_packages
+                abort()
+            resource = dlt.resource(
                 iter(records),
-                table_name=self._table or target.name,
+                name=self._table or target.name,
                 write_disposition="merge",
                 primary_key="_id",
+                merge_key=["timeSpan", "_timestamp", *target.constants],
                 columns=columns,
             )
+            self._pipeline.run(resource)
         except Exception as error:
             raise SinkError(f"{self.describe()}: {type(error).__name__}: {str(error)[:300]}") from error
 
