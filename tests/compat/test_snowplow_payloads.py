@@ -422,6 +422,13 @@ def test_an_event_can_be_tracked_twice_and_is_two() -> None:
     assert len({payload["eid"] for payload in kept.payloads}) == 2
 
 
+def test_an_attribute_that_is_taken_away_is_gone() -> None:
+    kept, view = Kept(), ours.PageView("u", "title")
+    view.page_title = None
+    ours.Tracker(kept).track(view)
+    assert "page" not in kept.payloads[0]
+
+
 def test_one_emitter_that_raises_does_not_touch_the_others() -> None:
     class Broken:
         def input(self, payload: dict[str, Any]) -> None:
@@ -480,6 +487,8 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
     ("track_ecommerce_transaction", ("o", "35"), "total_value"),
     ("track_ecommerce_transaction_item", ("o", "s", 1, "1"), "quantity"),
     ("track_self_describing_event", ({"schema": "s"},), "event_json"),
+    ("track_self_describing_event", (ours.SelfDescribingJson(THING, {"a": float("nan")}),), "JSON"),
+    ("track_page_view", ("u", None, None, [ours.SelfDescribingJson(THING, {"a": {1}})]), "JSON"),
 ]
 
 

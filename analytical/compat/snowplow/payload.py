@@ -11,7 +11,7 @@ from .typing import JsonEncoderFunction, PayloadDict
 
 __all__ = ["Payload", "encoded", "written"]
 
-_plain = json.JSONEncoder(ensure_ascii=False).encode
+_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def written(value: Any, json_encoder: JsonEncoderFunction | None = None) -> str:
@@ -20,8 +20,17 @@ def written(value: Any, json_encoder: JsonEncoderFunction | None = None) -> str:
     Args:
         value: anything that JSON knows.
         json_encoder: turns what JSON does not know into what it knows.
+
+    Raises:
+        TypeError: there is something in it that JSON does not know.
+        ValueError: there is a number in it that is not finite, or itself.
     """
-    return _plain(value) if json_encoder is None else json.dumps(value, ensure_ascii=False, default=json_encoder)
+    try:
+        if json_encoder is None:
+            return _plain(value)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=json_encoder)
+    except ValueError as error:
+        raise ValueError(f"data: expected what JSON can hold ({error})") from None
 
 
 def encoded(text: str) -> str:
