@@ -52,7 +52,7 @@ class Provider(Shell):
         observer: is told of every step.
         bots: what is done with visits that are not a person's: ``drop``, ``tag``, or a :class:`~analytical.Bots`;
             without it they are counted like people.
-        tombstones: where withdrawals are kept (see :meth:`withdraw`): a path, or an object; by default beside a spool
+        tombstones: where withdrawals are kept (see ``withdraw``): a path, or an object; by default beside a spool
             that is a file, else in memory.
         ambiguous: what becomes of a hit whose request was sent and never answered: ``retry`` may count it twice where
             the platform does not recognise a repeated id, ``drop`` may not count it at all.

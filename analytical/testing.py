@@ -2,7 +2,7 @@
 
 * :func:`recording` and the pytest fixture ``analytical_recorder``: providers record instead of sending.
 * :class:`FakeTransport`: the last metre only is replaced; it answers as the platform would, or from a script.
-* :func:`assert_no_leak`: plants markers in every field and searches everything that leaves.
+* ``assert_no_leak``: plants markers in every field and searches everything that leaves.
 * ``ProviderContract``, ``SpoolContract``, ``SourceContract``, ``SinkContract``: suites that a plug-in's tests inherit.
 
 Importing this module imports nothing of the sending half: the pytest plug-in costs nothing where it is not used.

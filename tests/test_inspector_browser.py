@@ -143,6 +143,20 @@ def test_a_hit_shows_its_fields_its_keys_and_its_request(page: Page) -> None:
     assert page.one("#d-body").text.startswith("idsite=1&rec=1&action_name=Tea")
 
 
+def test_what_the_gate_did_stands_beside_the_hit(page: Page) -> None:
+    import analytical
+
+    with analytical.Provider("plausible", "example.com", endpoint=page.inspector.url) as provider:
+        explained = provider.explain(
+            "pageview", url="https://example.com/?email=a%40b.example", client_ip="203.0.113.9"
+        )
+    page.inspector.show(explained[0], receipts=explained.receipts)
+    page.until(lambda: page.all("#d-receipts tbody tr"))
+    rows = [[cell.text for cell in row.find_elements("css selector", "td")] for row in page.all("#d-receipts tbody tr")]
+    assert ["client_ip", "text, 11 characters", "mask-address", "203.0.0.0"] in rows
+    assert "203.0.113.9" not in page.driver.page_source
+
+
 def test_filters_by_provider_kind_text_and_findings(page: Page) -> None:
     send(page.inspector, "tea", provider="matomo")
     send(page.inspector, "coffee")

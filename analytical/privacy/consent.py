@@ -229,7 +229,7 @@ class FileTombstones:
     """Tombstones in a file beside a durable spool, shared by every process that reads the spool.
 
     One line per withdrawal: the opaque tag, a time, a word. Appended under a lock and flushed to the disk before
-    :meth:`withdraw` returns; readers notice by the file's size and time. A file that cannot be read fails closed:
+    ``withdraw`` returns; readers notice by the file's size and time. A file that cannot be read fails closed:
     hits that carry a subject count as withdrawn.
 
     Args:

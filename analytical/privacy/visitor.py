@@ -93,7 +93,7 @@ class VisitorId:
         secret: at least 32 bytes, the same in every process and on every host; ``env:NAME`` and ``file:PATH`` are read.
         rotate: after how long an id changes, in UTC: ``hour``, ``day``, ``week`` (ISO, from Monday) or ``month``.
         mode: ``derived``, ``destroyed`` or ``ratchet``; see the module.
-        store: where ``destroyed`` shares its salts: a :class:`SaltStore`, or what :func:`salt_store` understands
+        store: where ``destroyed`` shares its salts: a :class:`SaltStore`, or what ``salt_store`` understands
             (``redis://…``, a database URL of SQLAlchemy, a path).
         address: ``whole`` tells neighbours apart; ``masked`` hashes only what
             ``analytical.utils.anonymize_ip_address`` leaves, so that not even the holder of the key learns more.
