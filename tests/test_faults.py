@@ -205,6 +205,23 @@ def test_an_exit_with_a_durable_spool_loses_nothing_when_the_endpoint_is_down(
     assert set(sink.seen) == set(json.loads(said))
 
 
+@pytest.mark.parametrize("broker", ["redis://127.0.0.1:{}/0", "kafka://127.0.0.1:{}/hits"])
+@pytest.mark.parametrize("journal", ["", "?journal={}"])
+def test_an_exit_does_not_wait_for_a_broker_that_hangs(sink: Sink, tmp_path: Path, broker: str, journal: str) -> None:
+    pytest.importorskip({"r": "redis", "k": "confluent_kafka"}[broker[0]])
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        url = broker.format(listener.getsockname()[1]) + journal.format(tmp_path / "journal")
+        program = f"""
+            d = driver({url!r})
+            for n in range(20):
+                assert d.submit("web", hit(n)) is {bool(journal)}
+            print("end", flush=True)
+        """
+        _, logged, took = run(sink.url, program)
+    assert took <= 3.0  # 1.6, and the end of the interpreter on a busy machine
+    assert "lost" not in logged
+
+
 def test_a_multiprocessing_child_delivers_before_it_ends(sink: Sink) -> None:
     program = """
         import multiprocessing

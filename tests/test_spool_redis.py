@@ -258,6 +258,25 @@ def test_what_was_accepted_survives_a_killed_redis(server: Server) -> None:
     spool.close()
 
 
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_while_redis_is_silent_one_page_waits_and_not_all(silent: str) -> None:
+    spool = RedisSpool(silent, timeout=0.3)
+    spool.attach("web")
+    began = time.monotonic()
+    assert [spool.put("web", make_hit(n)) for n in range(50)] == [False] * 50
+    assert time.monotonic() - began < 2.0
+    counts = spool.stats("web")
+    assert counts is not None
+    assert (counts["accepted"], counts["dropped"]) == (50, 50)
+    spool.close()
+
+
 def test_with_a_journal_the_caller_does_not_need_redis(server: Server, tmp_path: Path) -> None:
     server.kill()
     spool = RedisSpool(server.url, timeout=0.2, journal=tmp_path / "journal")

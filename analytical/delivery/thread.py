@@ -28,8 +28,8 @@ __all__ = ["EXIT_SECONDS", "ThreadDelivery", "default_driver", "driver_for"]
 
 log = logging.getLogger("analytical.delivery")
 
-#: Seconds that all providers together may hold up the end of a process.
-EXIT_SECONDS = 1.6
+#: Seconds that all providers together may hold up the end of a process; the interpreter takes its own half second.
+EXIT_SECONDS = 1.5
 
 #: Seconds that a batch which is not full waits for more, where the platform takes several at once.
 LINGER = 0.03
