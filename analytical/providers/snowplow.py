@@ -329,7 +329,7 @@ class Snowplow(Backend):
                     found[key] = value
             found["lang"] = language_tag(hit.language)
             if event == "se":
-                found.setdefault("se_ca", DEFAULT_CATEGORY)
+                found["se_ca"] = found.get("se_ca") or DEFAULT_CATEGORY
         found["eid"] = hit.id
         found["dtm"] = int(hit.time * 1000)
         found |= {key: value for key, value in native.items() if value is not None and value != ""}
