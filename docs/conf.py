@@ -24,7 +24,7 @@ extensions = [
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 nitpicky = True
-# What annotations name (Mapping, Path, a Protocol of ours that has no page) is not linked; what prose names must be there.
+# What annotations name (Mapping, Path, a Protocol of ours without a page) is not linked; what prose names is.
 nitpick_ignore_regex = [(r"py:(class|exc|data|obj|attr)", r".*")]
 html_theme = "furo"
 html_title = f"analytical {release}"

@@ -128,6 +128,9 @@ class SimpleAnalytics(Backend):
             return [Decoded(kind="pageview", findings=["the body is no JSON object"])]
         known, rest = cls.fields.lift(body)
         known.update(unfolded(known.pop("properties", None), *_SAME))
+        path = known.get("url")
+        if isinstance(path, str) and path.startswith("/") and body.get("hostname"):
+            known["url"] = f"{'http' if body.get('https') is False else 'https'}://{body['hostname']}{path}"
         kind = str(body.get("type", ""))
         if kind == "pageview":
             known.pop("name", None)
