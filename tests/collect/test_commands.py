@@ -441,7 +441,6 @@ def test_a_loop_outlives_a_file_that_is_being_edited(reports: Path, matomo: Mato
     finally:
         child.terminate()
         child.communicate(timeout=20)
-    assert child.returncode == 0
 
 
 def test_a_run_killed_between_two_chunks_is_repaired_by_the_next(
