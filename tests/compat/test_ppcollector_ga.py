@@ -210,6 +210,44 @@ def test_everything_that_has_no_equivalent_is_named_at_once(tmp_path: Path, priv
         assert not side.seen
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((200, "<html>log in</html>"), "GA4 properties/123 for 2015-10-12 to 2015-10-18: expected JSON"),
+        ((200, [1]), "GA4 properties/123 for 2015-10-12 to 2015-10-18: expected a report, got list"),
+        ((200, {"rows": [{"metricValues": [{"value": "1"}]}]}), "2015-10-18: a row has fewer values"),
+        (
+            (200, {"rows": [{"metricValues": [{"value": "many"}, {"value": "1"}]}], "rowCount": 1}),
+            "metric visits of the period from 2015-10-12: 'many' stands where a number was expected",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_report_is_told_with_its_period(
+    answer: Answer, says: str, tmp_path: Path, private_key: str
+) -> None:
+    with serving() as side:
+        Google(side, [])
+        side.plan["/v1beta/"] = lambda _: answer
+        found = run(side, tmp_path, CASES["ga/no-dims"]["config"], private_key)
+        assert found.code == 1
+        assert says in found.err
+        assert "g/t" in found.err
+        assert not side.of("/data")
+
+
+@pytest.mark.parametrize(("key", "says"), [(None, "key.json cannot be read"), ("{", "no JSON"), ("{}", "Keys")])
+def test_a_key_that_cannot_be_used_is_told(key: str | None, says: str, tmp_path: Path) -> None:
+    if key is not None:
+        tmp_path.joinpath("key.json").write_text(key)
+    with serving() as side:
+        credentials = {"properties": {"ga:1": "properties/123"}, "service_account": "key.json", "url": side.url}
+        found = collect(tmp_path, CASES["ga/no-dims"]["config"], credentials, side.url)
+        assert found.code == 1
+        assert says in found.err
+        assert "g/t: service_account" in found.err
+        assert not side.seen
+
+
 def test_a_quota_used_up_is_said_with_its_reset_and_not_retried(tmp_path: Path, private_key: str) -> None:
     with serving() as side:
         Google(side, [])

@@ -62,6 +62,7 @@ class Ga4(Source):
     def __post_init__(self) -> None:
         super().__post_init__()
         key = self.service_account
+        given = bool(key)
         if is_reference(key) and not str(key).endswith(".json"):
             key = resolve(str(key), what="service_account")
         elif isinstance(key, str) and key.startswith("file:"):
@@ -71,14 +72,16 @@ class Ga4(Source):
                 try:
                     key = Path(key).read_text(encoding="utf-8")
                 except (OSError, UnicodeDecodeError) as error:
+                    # Something pasted in the place of a path may be the key itself.
+                    named = f" {key}" if key.endswith(".json") else ""
                     raise ConfigurationError(
-                        f"service_account: the key file cannot be read ({type(error).__name__})"
+                        f"service_account: the key file{named} cannot be read ({type(error).__name__})"
                     ) from None
             try:
                 key = msgspec.json.decode(key)
             except msgspec.DecodeError:
                 raise ConfigurationError("service_account: no JSON; expected a service account's key file") from None
-        if key and not (isinstance(key, Mapping) and {"client_email", "private_key"} <= set(key)):
+        if given and not (isinstance(key, Mapping) and {"client_email", "private_key"} <= set(key)):
             raise ConfigurationError(
                 "service_account: no service account's key; create one in the Google Cloud console "
                 "(IAM, Service accounts, Keys, JSON), and make its address a viewer of the property"

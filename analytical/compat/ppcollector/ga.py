@@ -138,7 +138,7 @@ def query_documents_for(
     """Ask for every period of a range, and return the records."""
     span = time_span(query.get("frequency", "weekly"))
     rows = list(query_for_range(client, query, start_date, end_date))
-    special = [{**_metrics(row["metrics"]), "timeSpan": span} for row in rows]
+    special = [{**_metrics(row["metrics"], row["start_date"]), "timeSpan": span} for row in rows]
     return DataParser(rows, options, data_type).get_data(special)
 
 
@@ -347,7 +347,7 @@ class Client:
         )
         token = self._token
         response = ask(lambda: session.send(source.authorize(request, token), judge=source.refusal), what)
-        answer = json_of(response)
+        answer = ask(lambda: json_of(response), what)
         if not isinstance(answer, dict):
             raise SourceError(f"{what}: expected a report, got {type(answer).__name__}")
         for warning in source.page(_QUERY, _PERIOD, request, response).warnings:
@@ -385,11 +385,14 @@ def _key(credentials: Mapping[str, Any]) -> Any:
     return str(beside if beside.exists() else given)
 
 
-def _metrics(values: Mapping[str, str]) -> dict[str, Any]:
+def _metrics(values: Mapping[str, str], start: date) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     # Twice: the original made a dictionary of a dictionary's items, which moves what shares a slot.
     for name, value in python2.items(python2.items(values)):
-        number = try_number(value)
+        try:
+            number = try_number(value)
+        except CollectorError as error:
+            raise CollectorError(f"metric {name} of the period from {start}: {error}") from None
         # Records have always had this one in milliseconds.
         numbers[name] = number * 1000 if name == "avgSessionDuration" and number else number
     return numbers
