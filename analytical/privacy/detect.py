@@ -129,7 +129,7 @@ def _dense(text: str) -> bool:
     return (
         (sum(map(_WORDLIKE.__contains__, text)) * 2 < len(text) and text.isascii())
         or len(_NUMBER.findall(text)) > _MOST_NUMBERS
-        or text.count("@") > _MOST_RUNS
+        or text.count("@") + text.count(" at ") > _MOST_RUNS
         or text.count(":") + text.count("=") > 4 * _MOST_RUNS
         or len(_LONG_WORD.findall(text)) > _MOST_RUNS
     )

@@ -26,8 +26,8 @@ _LONGEST_KEY = 128
 _MOST_URLS = 8
 #: More texts than a few are looked at together first; then those with a finding one by one, as far as this goes.
 _FEW = 12
-_MOST_TOGETHER = 1280
-_MOST_SINGLY = 2560
+_MOST_TOGETHER = 1024
+_MOST_SINGLY = 1792
 _MARK = lazy(r"[^A-Za-z]")
 #: What parts texts that are looked at together: no pattern reaches over it.
 _BETWEEN = "\n\x00\n"
