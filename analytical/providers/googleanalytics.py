@@ -388,6 +388,35 @@ _V1_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: v1's product actions = the event that says the same.
+_V1_ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "detail": "view_item",
+        "click": "select_item",
+        "add": "add_to_cart",
+        "remove": "remove_from_cart",
+        "checkout": "begin_checkout",
+        "purchase": "purchase",
+        "refund": "refund",
+    }
+)
+#: A product's keys, ``pr1id`` …, = an item's.
+_PRODUCT = re.compile(r"pr(\d{1,3})(id|nm|br|ca|va|pr|qt|cc|ps)\Z", re.ASCII)
+_V1_PRODUCT: Mapping[str, str] = MappingProxyType(
+    {
+        "id": "item_id",
+        "nm": "item_name",
+        "br": "item_brand",
+        "ca": "item_category",
+        "va": "item_variant",
+        "pr": "price",
+        "qt": "quantity",
+        "cc": "coupon",
+        "ps": "index",
+    }
+)
+
+
 _GA4_COMMON: Any = dict(Ga4.fields.common)
 
 
@@ -438,9 +467,11 @@ class GoogleAnalytics4(Ga4):
         queued = number(native.get("qt"))
         if queued is not None and queued > 0:
             out["timestamp_micros"] = int(hit.time * 1_000_000 - queued * 1000)
-        item = _item(native)
-        if item:
-            out["items"] = [item]
+        if hit.kind == "event" and native.get("pa") in _V1_ACTIONS:
+            out["name"] = _V1_ACTIONS[native.pop("pa")]
+        items = _items(native)
+        if items:
+            out["items"] = items
         for key, value in native.items():
             if key not in _V1_GONE or key in BODY:
                 out.setdefault(_V1_PARAMS.get(key, key) if key != "value" else key, value)
@@ -453,10 +484,21 @@ class GoogleAnalytics4(Ga4):
 _FORM = MappingProxyType({"Content-Type": "application/x-www-form-urlencoded"})
 
 
-def _item(native: dict[str, Any]) -> dict[str, Any]:
+def _items(native: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take v1's item and products out of native keys, and return them as GA4's items, in the order of their numbers."""
     spelled = {"in": "item_name", "ic": "item_id", "iv": "item_category", "ip": "price", "iq": "quantity"}
-    found = {ours: native.pop(theirs) for theirs, ours in spelled.items() if theirs in native}
-    return {key: number(value) if key in ("price", "quantity") else value for key, value in found.items()}
+    found: dict[int, dict[str, Any]] = {}
+    for key in tuple(native):
+        product = _PRODUCT.match(key)
+        if key in spelled:
+            found.setdefault(0, {})[spelled[key]] = native.pop(key)
+        elif product:
+            found.setdefault(int(product[1]), {})[_V1_PRODUCT[product[2]]] = native.pop(key)
+    for item in found.values():
+        for key in ("price", "quantity", "index"):
+            if key in item:
+                item[key] = number(item[key])
+    return [found[position] for position in sorted(found)]
 
 
 def _fitting(pairs: dict[str, str]) -> bytes:

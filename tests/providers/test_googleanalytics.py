@@ -191,6 +191,28 @@ def test_v1_knew_no_reserved_names_and_screens_of_the_web_are_pages() -> None:
     assert sent[1]["params"] == {"page_title": "Home", "screen_name": "Home"}
 
 
+def test_products_of_v1_become_items() -> None:
+    site = GoogleAnalytics.create("G-ABC", api_secret="s3cret")
+    native = {"pa": "purchase", "ti": "T1", "tr": "30.5", "tcc": "SUMMER"}
+    products = {"pr2id": "B", "pr1id": "A", "pr1nm": "Shoe", "pr1pr": "10.25", "pr1qt": "2", "pr1ps": 1, "pr1cd1": "x"}
+    bought = Hit(id="a", kind="event", time=NOW, name="checkout", currency="EUR", native={**native, **products})
+    (parcel,) = site.encode([bought], now=NOW)
+    (event,) = json.loads(parcel.request.body)["events"]
+    assert event["name"] == "purchase"
+    assert event["params"]["items"] == [
+        {"item_id": "A", "item_name": "Shoe", "price": 10.25, "quantity": 2, "index": 1},
+        {"item_id": "B"},
+    ]
+    assert {key: event["params"][key] for key in ("transaction_id", "value", "coupon", "currency", "pr1cd1")} == {
+        "transaction_id": "T1",
+        "value": 30.5,
+        "coupon": "SUMMER",
+        "currency": "EUR",
+        "pr1cd1": "x",
+    }
+    assert [finding for hit in site.decode(parcel.request) for finding in hit.findings] == []
+
+
 def test_what_0_0_1_kept_here_is_still_found_here() -> None:
     from analytical.providers.googleanalytics import generate_client_id
 
