@@ -245,6 +245,8 @@ class Ga4(Regional):
         count = 0
         for held in (hit.properties, hit.native):
             for key, value in held.items() if held else ():
+                if key == "user_properties" and isinstance(value, dict) and _cuts_user(value):
+                    return True
                 if key in BODY or key in LONGEST_OF:
                     continue
                 count += 1
@@ -459,6 +461,13 @@ def _session(given: Any) -> int:
     if numeric is not None and 1 <= numeric < 2**63:
         return int(numeric)
     return int(digest(str(given))[:12], 16) or 1
+
+
+def _cuts_user(given: Mapping[str, Any]) -> bool:
+    return len(given) > _MOST_USER or any(
+        len(str(key)) > _USER_NAME or len(str(item.get("value", "") if isinstance(item, dict) else item)) > _USER_VALUE
+        for key, item in given.items()
+    )
 
 
 def _user_properties(given: Mapping[str, Any]) -> dict[str, Any]:

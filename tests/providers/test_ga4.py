@@ -85,6 +85,8 @@ def test_user_properties_are_objects_within_the_limits() -> None:
     assert sent["n" * 24] == {"value": "v" * 36}
     assert not {"user_id", "ga_x", "_y"} & set(sent)
     assert len(sent) == 25
+    assert ga4().shortens(hit(native={"user_properties": given}))
+    assert not ga4().shortens(hit(native={"user_properties": {"tier": {"value": "gold"}}}))
 
 
 def test_a_reserved_name_that_came_around_the_refusal_is_renamed() -> None:
