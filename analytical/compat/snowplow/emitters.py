@@ -266,7 +266,8 @@ class Emitter:
         ledger = self._site.ledger
         ledger.accepted(self._to)
         spool = self._spool
-        if not spool.add(ready):
+        held = spool.add(ready)
+        if not held:
             ledger.settled(self._to, hit_of(ready), "dropped", "full")
             return
         if spool.rung:
@@ -274,13 +275,13 @@ class Emitter:
         if _busy.calling_back:
             # A callback that puts back what failed must not become a loop without a pause.
             spool.hold(LINGER)
-        elif spool.full:
+        elif held >= spool.batch_size or (spool.byte_limit is not None and spool.full):
             if self._inline:
                 self._send()
             else:
                 spool.rung = True
                 self._driver.wake(self._to)
-        elif spool.armed < time.time():
+        elif spool.armed < spool.used:
             self._driver.wake(self._to)
 
     def flush(self) -> None:
@@ -402,10 +403,8 @@ class Emitter:
     def _ready(self, payload: Mapping[str, Any]) -> PayloadDict | None:
         """Return a payload as it is kept and sent, after the gate; ``None`` where that withholds it."""
         native = dict(payload)
-        for value in native.values():
-            if type(value) not in _SIMPLE or value == "":
-                native = {str(key): _plain(value) for key, value in payload.items() if value not in (None, "")}
-                break
+        if not _SIMPLE.issuperset(map(type, native.values())) or "" in native.values():
+            native = {str(key): _plain(value) for key, value in payload.items() if value not in (None, "")}
         if type(native.get("eid")) is not str:
             native["eid"] = new_id()
         if "dtm" not in native:

@@ -113,7 +113,8 @@ class StoreSpool(Spool):
         self._lent: dict[int, Entry] = {}
         self._bytes = 0
         self._first = 0.0
-        self._used = 0.0
+        #: When the last payload came.
+        self.used = 0.0
         self._not_before = 0.0
         self._pushed = False
         self._attempts: dict[str, int] = {}
@@ -126,20 +127,20 @@ class StoreSpool(Spool):
 
     # -- what an emitter asks -------------------------------------------------------------------------------------
 
-    def add(self, payload: PayloadDict) -> bool:
-        """Keep a payload; ``False`` where there is no room."""
+    def add(self, payload: PayloadDict) -> int:
+        """Keep a payload; returns how many are kept now, 0 where there is no room."""
         with self._lock:
             held = self.store.size() + len(self._over)
             if self._lent and self.capacity is not None and held + len(self._lent) >= self.capacity:
-                return False
+                return 0
             if self.store.add_event(payload) is False:
-                return False
-            self._used = self._clock()
+                return 0
+            self.used = self._clock()
             if not held:
-                self._first = self._used
+                self._first = self.used
             if self.byte_limit is not None:
                 self._bytes += len(str(payload))
-        return True
+        return held + 1
 
     def push(self) -> None:
         """Make due whatever is there."""
@@ -180,7 +181,7 @@ class StoreSpool(Spool):
         """An emitter is the one destination."""
 
     def put(self, to: str, hit: Hit) -> bool:
-        return self.add(dict(hit.native or {}))
+        return self.add(dict(hit.native or {})) > 0
 
     def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
         with self._lock:
@@ -197,7 +198,7 @@ class StoreSpool(Spool):
     def _lend(self, to: str) -> Entry:
         payload = self._over.popleft()
         attempts = self._attempts.get(str(payload.get("eid")), 0) if self._attempts else 0
-        entry = Entry(hit_of(payload), to, attempts=attempts, since=self._used, token=payload)
+        entry = Entry(hit_of(payload), to, attempts=attempts, since=self.used, token=payload)
         self._lent[id(entry)] = entry
         return entry
 
@@ -241,7 +242,7 @@ class StoreSpool(Spool):
                     when = None
                 else:
                     when = max(self._first + self.linger, self._not_before)
-            elif self.linger is not None and now - self._used < self.linger:
+            elif self.linger is not None and now - self.used < self.linger:
                 # Look again soon: then the next event need not wake anybody.
                 when = now + self.linger
             else:

@@ -216,7 +216,7 @@ class Tracker(Subjective):
         event_subject: Subject | None,
     ) -> Self:
         """Complete an event and hand it to the emitters."""
-        if tstamp is None and isinstance(context, (int, float, Timestamp)):
+        if context is not None and tstamp is None and isinstance(context, (int, float, Timestamp)):
             # The documentation's own example counts one None too few before the time.
             context, tstamp = None, context
         if described is not None or context is not None:
