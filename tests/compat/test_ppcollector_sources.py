@@ -142,6 +142,19 @@ def test_a_check_that_is_not_there_is_named(tmp_path: Path) -> None:
         assert 'g/t: no check is called "govuk"; there are 1 others' in found.err
 
 
+def test_a_login_page_is_told_with_report_and_period(tmp_path: Path) -> None:
+    with serving() as side:
+        side.plan.update({"/api/checks": lambda _: (200, CHECKS), "/": lambda _: (200, "<html>log in</html>")})
+        credentials = {"token": "tok-1", "url": f"{side.url}/api"}
+        found = collect(tmp_path, PINGDOM, credentials, side.url, "--start=2015-10-20", "--end=2015-10-21")
+        assert found.code == 1
+        assert 'g/t: check "govuk" from 2015-10-20T00:00 to 2015-10-21T00:00: expected JSON' in found.err
+        credentials = {**WEBTRENDS, "reports_url": f"{side.url}/reports/"}
+        found = collect(tmp_path, REPORT, credentials, side.url)
+        assert found.code == 1
+        assert "g/t: report whoop for current_day-1: expected JSON" in found.err
+
+
 def test_a_refusal_of_pingdoms_old_api_says_what_to_make(tmp_path: Path) -> None:
     with serving() as side:
         side.plan["/api/checks"] = lambda _: (410, {"error": {"errormessage": "gone"}})

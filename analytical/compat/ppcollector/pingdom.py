@@ -119,9 +119,9 @@ class Pingdom:
                         auth=self._auth,
                         secrets=self._secrets,
                         judge=patient,
-                    ),
+                    ).json(),
                     what,
-                ).json()
+                )
             except SourceError:
                 if not self._modern:
                     log.warning(

@@ -166,7 +166,7 @@ def _fetch(credentials: Mapping[str, Any], url: str, first: str, last: str, what
     params = {"start_period": first, "end_period": last, "format": "json", **more}
     whole = f"{what} for {first}" + ("" if first == last else f" to {last}")
     with open_session(auth[1]) as session:
-        found = ask(lambda: session.get(url, params=params, auth=auth, judge=patient), whole).json()
+        found = ask(lambda: session.get(url, params=params, auth=auth, judge=patient).json(), whole)
     if not isinstance(found, dict) or "data" not in found:
         raise CollectorError(f'{whole}: the answer has no "data"')
     return found["data"]
