@@ -16,7 +16,7 @@ from .hit import HitFields
 from .observe import Observer
 from .privacy.consent import FileTombstones, Tombstones
 from .privacy.policy import Policy
-from .providers.base import Shell
+from .providers.base import OnFailure, OnSuccess, Shell
 from .registry import PROVIDERS
 from .transports import Transport
 
@@ -323,13 +323,33 @@ class Providers:
             if not isinstance(provider, Shell):
                 raise ConfigurationError(f"Providers takes a list of providers; got <{type(provider).__name__}> in it")
 
-    def pageview(self, **fields: Unpack[HitFields]) -> bool:
-        """Record a page view with each; returns whether every one took it. See :meth:`Provider.pageview`."""
-        return self._each(lambda provider: provider.pageview(**fields))
+    def pageview(
+        self,
+        *,
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+        **fields: Unpack[HitFields],
+    ) -> bool:
+        """Record a page view with each; returns whether every one took it. See :meth:`Provider.pageview`.
 
-    def event(self, name: str | None = None, /, **fields: Unpack[HitFields]) -> bool:
-        """Record an event with each; returns whether every one took it. See :meth:`Provider.event`."""
-        return self._each(lambda provider: provider.event(name, **fields))
+        ``on_success`` and ``on_failure`` are called once for each provider.
+        """
+        return self._each(lambda one: one.pageview(on_success=on_success, on_failure=on_failure, **fields))
+
+    def event(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        on_success: OnSuccess | None = None,
+        on_failure: OnFailure | None = None,
+        **fields: Unpack[HitFields],
+    ) -> bool:
+        """Record an event with each; returns whether every one took it. See :meth:`Provider.event`.
+
+        ``on_success`` and ``on_failure`` are called once for each provider.
+        """
+        return self._each(lambda one: one.event(name, on_success=on_success, on_failure=on_failure, **fields))
 
     def flush(self, timeout: float | None = 10.0) -> bool:
         """Wait until everything accepted has reached its end, everywhere."""

@@ -393,6 +393,12 @@ def test_several_providers_and_one_that_fails() -> None:
     assert sites.pageview(url="https://example.com/") is False
     assert sites.event("signup", url="https://example.com/") is False
     assert len(good.requests) == 2
+    told: list[str] = []
+    sites.pageview(
+        url="https://example.com/", on_success=lambda: told.append("yes"), on_failure=lambda error: told.append("no")
+    )
+    sites.event("x", url="https://example.com/", on_success=lambda: told.append("yes"))
+    assert told == ["no", "yes", "yes", "yes", "yes"]
     assert sites.flush(1)
     assert asyncio.run(sites.aflush(1))
     assert len(sites) == len(list(sites)) == len(sites.stats()) == 3
