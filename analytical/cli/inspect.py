@@ -40,7 +40,7 @@ def _duration(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--delay", default="0", callback=_duration, metavar="TIME", help="Before every answer: 500ms, 2s.")
 @click.option("--status", type=click.IntRange(200, 599), help="What a failing answer says; alone, every answer fails.")
 @click.option("--seed", type=int, help="Makes the failures repeatable.")
-@click.option("--max-hits", type=click.IntRange(1, 100_000), default=2_000, show_default=True, help="Hits kept.")
+@click.option("--max-hits", type=click.IntRange(1, 100_000), default=10_000, show_default=True, help="Hits kept.")
 def command(
     port: int,
     host: str | None,

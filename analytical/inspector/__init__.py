@@ -53,7 +53,7 @@ class Inspector:
         *,
         host: str = "127.0.0.1",
         faults: Faults | None = None,
-        max_hits: int = 2_000,
+        max_hits: int = 10_000,
         max_bytes: int = 64_000_000,
         max_body: int = 12_000_000,
         registry: Registry = PROVIDERS,

@@ -7,7 +7,7 @@ const PAGE = 250;
 const state = {
   hits: [],          // newest first
   waiting: [],       // arrived while paused, newest first
-  most: 2000,
+  most: 10000,
   provider: "",
   kind: "",
   text: "",
