@@ -27,7 +27,7 @@ class Rule:
         remember: whether the answer depends on the value alone.
     """
 
-    __slots__ = ("_changed", "_same", "apply", "name", "remember", "same", "says")
+    __slots__ = ("_answers", "_changed", "_same", "apply", "name", "remember", "same", "says")
 
     def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
         self.name = name
@@ -36,6 +36,7 @@ class Rule:
         self.remember = remember
         self._same = Memory()
         self._changed = Memory()
+        self._answers = self._changed.recent
         #: The values that were lately left unchanged.
         self.same = self._same.recent
 
@@ -46,10 +47,14 @@ class Rule:
             return self.apply(shorten(value))
         if not self.remember:
             return self.apply(value)
-        if self._same.get(value) is not MISSING:
-            return value
         # Python's own hash of a text is keyed, by a secret that is drawn anew for each process (SipHash, PEP 456).
         hashed = hash(value)
+        out = self._answers.get(hashed, MISSING)
+        return out if out is not MISSING else self._asked(value, hashed)
+
+    def _asked(self, value: str, hashed: int) -> Any:
+        if self._same.get(value) is not MISSING:
+            return value
         out = self._changed.get(hashed)
         if out is MISSING:
             out = self.apply(value)

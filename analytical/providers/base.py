@@ -416,17 +416,16 @@ class Shell(Vocabulary):
             raise InvalidHit(
                 f"only a sealed Hit can be submitted; got <{type(hit).__name__}>. Call pageview() or event()"
             )
-        outcome: list[tuple[str, str]] = []
-        loud = not self.fail_silently
-        if on_success is None and on_failure is None and not loud:
+        if on_success is None and on_failure is None and self.fail_silently:
             return self._delivery.submit(self.to, hit)
+        outcome: list[tuple[str, str]] = []
 
         def done(state: str, reason: str) -> None:
             outcome.append((state, reason))
             self._call_back(state, reason, on_success, on_failure)
 
         accepted = self._delivery.submit(self.to, hit, done=done)
-        if loud and not accepted:
+        if not self.fail_silently and not accepted:
             raise _error(self.to, *(outcome[0] if outcome else ("dropped", "the spool did not take it")))
         return accepted
 
