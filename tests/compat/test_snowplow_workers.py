@@ -191,6 +191,10 @@ def test_any_consumer_with_input_will_do(rdb: redis.Redis, key: str) -> None:
     assert consumer.flushed == 1
     with pytest.raises(TypeError, match="emitter"):
         RedisWorker(object())
+    with pytest.raises(TypeError, match=r"dbr.*str"):
+        RedisWorker(consumer, key, "localhost")
+    with pytest.raises(TypeError, match=r"rdb.*str"):
+        RedisEmitter("localhost")
 
 
 def test_a_worker_in_a_thread_ends_when_it_is_asked(rdb: redis.Redis, key: str) -> None:

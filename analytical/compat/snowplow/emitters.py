@@ -593,9 +593,9 @@ class RedisEmitter(Emitter):
 
     def __init__(self, rdb: Any = None, key: str = "snowplow", *, privacy: str | Policy = "off") -> None:
         contracts.text("key", key, empty=False)
-        if rdb is None:
-            rdb = redis_client()
-        self.rdb = rdb
+        if rdb is not None and not callable(getattr(rdb, "rpush", None)):
+            raise TypeError(f"rdb: expected a redis.Redis, got {type(rdb).__name__}")
+        self.rdb = redis_client() if rdb is None else rdb
         self.key = key
         self.endpoint = ""
         self.method = "post"

@@ -41,6 +41,8 @@ class RedisWorker:
     ) -> None:
         if not callable(getattr(_consumer, "input", None)):
             raise TypeError(f"_consumer: expected an emitter, got {type(_consumer).__name__}")
+        if dbr is not None and not callable(getattr(dbr, "lmove", None)):
+            raise TypeError(f"dbr: expected a redis.Redis, got {type(dbr).__name__}")
         self._consumer = _consumer
         self.key = key or "snowplow"
         self.dbr = redis_client() if dbr is None else dbr
