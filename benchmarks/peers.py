@@ -90,9 +90,9 @@ class Run:
                     self._measure(self.paced, about, name, "paced", sizes.paced, delay=0.02)
             for name, hits in FAR.items() if far else ():
                 self._measure(self.far, about, name, "loop", max(int(hits * sizes.share), 100), delay=0.05)
-        for name in names:
-            if name in ("analytical", *ASYNCHRONOUS):
-                self._measure(self.fill, "fill", name, "fill", sizes.fill, delay=600.0)
+            for name in names if turn == 0 else ():
+                if name in ("analytical", *ASYNCHRONOUS):
+                    self._measure(self.fill, about, name, "fill", sizes.fill, delay=600.0)
 
     def _measure(self, into: Results, about: str, name: str, mode: str, count: int, *, delay: float = 0.0) -> None:
         left = self._ends - time.monotonic()
