@@ -15,7 +15,8 @@ __all__ = ["ANNOUNCING", "crowded", "find", "mentions_health", "searches"]
 #: In one text; a page of prose has fewer.
 _MOST_ANNOUNCED = 96
 _LETTER = r"[^\W\d_]"
-_WORDS3 = rf"({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}})"
+# Looked at and not consumed: of "student record: …" the second word announces, too.
+_WORDS3 = rf"(?=({_LETTER}[\w'’]*+(?:[ .-]{_LETTER}[\w'’]*+\.?){{0,3}}))"
 _GREETING = lazy(
     r"(?<![^\W_])(hello|hi|hey|dear|welcome back|welcome|greetings|good (?:morning|afternoon|evening)|thanks|thank "
     r"you|congratulations|"
@@ -23,21 +24,23 @@ _GREETING = lazy(
     r"geehrte[rs]?|"
     r"willkommen zurück|willkommen|servus|moin|grüezi|grüß gott|hola|buen[oa]s (?:días|tardes|noches)|estimad[oa]"
     r"|querid[oa]|"
-    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|ol[áa]|bom dia|prezad[oa]"
+    r"bienvenid[oa](?: de nuevo)?|ciao|buongiorno|buonasera|gentile|car[oa]|benvenut[oa]|ol[áa]"
+    r"|bom dia|boa (?:tarde|noite)|hoi|dag|prezad[oa]"
     r"|bem-vind[oa]|"
     r"hej|hei|välkommen|velkommen|welkom(?: terug)?|beste|geachte|cześć|witaj|dzień dobry|drog[ia]|ahoj|merhaba"
     r"|sayın|"
     rf"привет|здравствуйте|уважаем(?:ый|ая))(,|!|:)?[ \u00a0]{_WORDS3}",
 )
 _WEAK_GREETING = words(
-    "welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe lieber liebes moin "
+    "dag hoi welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe "
+    "lieber liebes moin "
     "hello hallo car"
 ) | {"thank you"}
 _TITLE = lazy(
     r"(?<![^\W_])(mr|m(?=\.)|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame"
     r"|mademoiselle|sr"
     r"|sra|srta|señora?|señorita|"
-    r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer"
+    r"don|doña|dona|sig|signora?|sig\.ra|dott|dottoressa|dott\.ssa|avv|ing|senhora?|pan|pani|pana|mevrouw|meneer|heer"
     r"|dhr|mevr|mw|doctor|sir|lady|lord|"
     rf"rev|reverend|capt|captain|господин|госпожа)(\.?)[ \u00a0](?:(?:dr|prof|med|von|van|de|der|den|del|la)"
     rf"\.?[ \u00a0-]){{0,3}}{_WORDS3}",
@@ -54,6 +57,12 @@ _ACCOUNT_WORD = (
     r"|perfil|usuario|cliente|conta|utente|"
     r"paziente|paciente|gebruiker|klant|nom|prénom|nombre|nome|naam|imię|nazwisko|użytkownik|angemeldet|connecté"
     r"|attn|c/o|mr|"
+    r"profiel|profilo|usuário|usuária|usuaria|utilizador|utilizadora|réservation|reservation|reservering|bestelling|prenotazione"
+    r"|appuntamento|rendez-vous|cita|zamówienie|membre|adhérent|élève|étudiant|étudiante|estudiante|alumno|alumna|aluno"
+    r"|aluna|studente|studentessa|student|schüler|schülerin|mitarbeiter|mitarbeiterin|empleado|empleada|funcionário"
+    r"|employé|employée|dipendente|werknemer|medewerker|pracownik|pacjent|pacjentka|klient|klientka|gast|hóspede"
+    r"|huésped|ospite|kandidat|kandidatin|candidat|candidato|candidata|inhaber|inhaberin|titulaire|titular|titolare"
+    r"|empfänger|empfängerin|absender|destinataire|destinatario|destinatário|sender|payee|payer|donor|rider|host|"
     r"order|invoice|receipt|booking|reservation|appointment|prescription|quote|statement|bill|ticket|bestellung"
     r"|rechnung|termin|buchung|commande|facture|"
     r"pedido|factura|reserva|ordine|fattura|fatura|edit|delete|impersonate|message|chat|call|conversation|inbox"
@@ -69,13 +78,14 @@ _GREETERS = words(
     "hello hi hey dear welcome greetings good thanks thank congratulations happy bonjour salut bonsoir bienvenue "
     "cher chère hallo guten liebe lieber liebes sehr willkommen servus moin grüezi grüß hola buenos buenas "
     "estimado estimada querido querida bienvenido bienvenida ciao buongiorno buonasera gentile caro cara "
-    "benvenuto benvenuta olá ola bom prezado prezada bem hej hei välkommen velkommen welkom beste geachte cześć witaj "
+    "benvenuto benvenuta olá ola bom boa hoi dag prezado prezada bem hej hei välkommen velkommen welkom "
+    "beste geachte cześć witaj "
     "dzień drogi droga ahoj merhaba sayın привет здравствуйте уважаемый уважаемая"
 )
 _TITLES = words(
     "m mr mrs ms miss mx dr prof professor herr herrn frau fräulein mme mlle monsieur madame mademoiselle sr sra "
     "srta señor señora señorita don doña dona sig signor signora dott dottoressa avv ing senhor senhora pan pani "
-    "pana mevrouw meneer dhr mevr mw doctor sir lady lord rev reverend capt captain господин госпожа"
+    "pana mevrouw meneer heer dhr mevr mw doctor sir lady lord rev reverend capt captain господин госпожа"
 )
 _ACCOUNTS = frozenset(re.findall(r"[^\W\d_]+", _ACCOUNT_WORD)) | {"signed", "logged", "card", "cardholder", "username"}
 # What belongs to somebody, after a possessive or a plural s.

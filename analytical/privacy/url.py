@@ -112,6 +112,20 @@ _BORN = lazy(
     re.IGNORECASE,
 )
 _DECIMAL = lazy(r"[-+]?\d{1,3}\.\d{3,}")
+#: Segments behind which a known given name is somebody's: a greeting, a title, an account word, a group of people.
+_GREETED = words(
+    "hello hi hey dear welcome welcome-back greeting greetings bonjour salut bienvenue hallo liebe "
+    "lieber willkommen hola "
+    "bienvenido bienvenida ciao benvenuto benvenuta ola bem-vindo bem-vinda hej welkom witaj merhaba mr mrs ms miss dr "
+    "prof herr frau mme mlle monsieur madame sr sra senor senora signor signora mevrouw"
+)
+_NEAR = _GREETED | words(
+    "account accounts profile profiles konto kontos profil profile compte comptes cuenta cuentas perfil perfis conta "
+    "contas account-of profilo profiel team teams staff family familie famille familia crew leadership doctor doctors "
+    "dr-med arzt aerzte medecin medecins medico medicos lawyer lawyers speaker speakers coach coaches trainer trainers "
+    "expert experts faculty alumni agent agents candidate candidates applicant applicants tenant tenants passenger "
+    "passengers recipient recipients holder holders owner owners"
+)
 _BORN_ON = words(
     "born birth birthday birthdate dob bday date-of-birth geburtstag geburtsdatum naissance nacimiento nascimento "
     "nascita geboortedatum urodzenia"
@@ -141,7 +155,7 @@ _TELLING = frozenset(
         "[a-z]+",
         " ".join(
             _CONTEXT | _PLACES | _BORN_ON | _CREDENTIAL | _CODES | _CONTACT | _NAMED | _RECIPIENT | _SHORT_RECIPIENT
-            | _SEARCHES | _LAT | PEOPLE | DENIED
+            | _SEARCHES | _LAT | _NEAR | PEOPLE | DENIED
         ),
     )
 )  # fmt: skip
@@ -439,6 +453,13 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
             return "id" if not _PAGE.search(plain) else None
         if not strict and known and len(parts) > 1 and all(part.isalpha() for part in parts):
             return "name"
+    if before.rpartition("-")[2] in _NEAR and plain not in RESERVED:
+        parts = re.split(r"[-._ +]", fold(text))
+        if all(map(str.isalpha, parts)) and any(part in first_names() for part in parts):
+            if len(parts) > 1 and len(parts) < 5:
+                return "id" if strict else "name"
+            if strict or before in _GREETED:
+                return "id" if strict else "name"
     if strict:
         if (before in _RECIPIENT and (digits or code(text))) or (before in _SHORT_RECIPIENT and code(text)):
             return "id"

@@ -52,11 +52,17 @@ PEOPLE = words(
     "utilisateurs benutzer nutzer mitglied mitglieder kunde kunden usuario usuarios utente utenti gebruiker "
     "gebruikers "
     "perfil profil profils profile-page account accounts konto compte cuenta conta in home by uid userid username "
-    "user-profile userprofile wer membre membres miembro miembros klant klanten uzytkownik brukere anvandare"
+    "user-profile userprofile wer membre membres miembro miembros klant klanten uzytkownik brukere anvandare "
+    "client clients cliente clientes clienti usuaria usuarias usuarios utilizador utilizadores uzytkownicy kundin "
+    "patientin pazienti paciente pacientes paziente alumno alumnos aluno alunos mitarbeiter empleado empleados"
 )
 
 #: Singular words that a page of the site itself follows more often than a person's name: only a name-like one counts.
-DOUBTFUL = words("account accounts profile konto compte cuenta conta in home by contact guest following people person")
+DOUBTFUL = words(
+    "account accounts profile konto compte cuenta conta in home by contact guest following people person "
+    "client clients "
+    "cliente clientes clienti mitarbeiter"
+)
 
 #: What stands behind a collection of people and names none of them.
 RESERVED = words(
