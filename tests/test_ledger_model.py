@@ -104,7 +104,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def deliver(self, answers: list[Verdict]) -> None:
         self.answers = answers
         entries = self.driver.spool.take(4, self.clock.now, to="web")
-        lanes = {entry.lane for entry in entries if entry.lane} & {e.lane for batch in self.under_way for e in batch}
+        # One whose lease has run out may be taken again: its thread is thought to be lost.
+        held = {e.lane for batch in self.under_way for e in batch if self.clock.now < e.until}
+        lanes = {entry.lane for entry in entries if entry.lane} & held
         assert not lanes, "two batches of one lane"
         if entries:
             self.carrier._carry(entries)
