@@ -1,4 +1,4 @@
-"""``python -m benchmarks [peers|engine|privacy|snowplow|collect|imports] …``; without a name, the peers."""
+"""``python -m benchmarks [peers|engine|spools|scale|imports|privacy|snowplow|collect] …``; without a name, the peers."""
 
 from __future__ import annotations
 

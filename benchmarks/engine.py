@@ -1,6 +1,6 @@
 """The engine alone, measured: what a put costs, how fast a spool is emptied, what a waiting hit takes.
 
-    python benchmarks/engine.py [--hits 20000] [--repeats 5] [--million]
+    python -m benchmarks engine [--hits 20000] [--repeats 5] [--million]
 
 Each number is the median of the repeats; times of the caller are its thread's CPU time and its wall time, so that
 a busy machine can be told from a slow program.
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import socket
 import statistics
 import tempfile
 import time
@@ -23,6 +21,7 @@ from typing import Any
 from analytical.delivery.thread import ThreadDelivery
 from analytical.hit import Hit, new_id
 from analytical.http import NoResponse, Request
+from analytical.models import Provider
 from analytical.observe import Ledger
 from analytical.route import Route
 from analytical.spool import Spool
@@ -31,6 +30,10 @@ from analytical.spool.sqlite import SqliteSpool
 from analytical.transports.http11 import Http11Transport
 from analytical.transports.requests import RequestsTransport
 from analytical.verdict import UNCONFIRMED, Verdict, retry
+
+from .clients import page_of
+from .sink import Sink, sink
+from .spools import TO, child, hit_of
 
 BATCH = 100
 
@@ -50,66 +53,6 @@ def make_hit(number: int) -> Hit:
     )
 
 
-def sink(pipe: Any, delay: float = 0.0) -> None:
-    """Answer every request as fast as Python can: a selector loop over plain sockets, in a process of its own."""
-    import selectors
-
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    listener.setblocking(False)
-    pipe.send(listener.getsockname()[1])
-    selector = selectors.DefaultSelector()
-    selector.register(listener, selectors.EVENT_READ)
-    waiting: dict[Any, tuple[bytearray, int]] = {}
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    later: list[tuple[float, Any]] = []
-    while True:
-        pause = max(0.0, later[0][0] - time.monotonic()) if later else None
-        for key, _ in selector.select(pause):
-            connection: Any = key.fileobj
-            if connection is listener:
-                connection, _ = listener.accept()
-                connection.setblocking(False)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(connection, selectors.EVENT_READ)
-                waiting[connection] = (bytearray(), 0)
-                continue
-            try:
-                data = connection.recv(1 << 18)
-            except OSError:
-                data = b""
-            if not data:
-                selector.unregister(connection)
-                waiting.pop(connection)
-                connection.close()
-                continue
-            buffer, need = waiting[connection]
-            buffer += data
-            if not need:
-                end = buffer.find(b"\r\n\r\n")
-                if end < 0:
-                    continue
-                low = bytes(buffer[:end]).lower()
-                at = low.find(b"content-length:")
-                need = end + 4 + (int(low[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0)
-            if len(buffer) >= need:
-                waiting[connection] = (bytearray(), 0)
-                if delay:
-                    later.append((time.monotonic() + delay, connection))
-                else:
-                    connection.sendall(answer)
-            else:
-                waiting[connection] = (buffer, need)
-        while later and later[0][0] <= time.monotonic():
-            later.pop(0)[1].sendall(answer)
-
-
-def start_sink(delay: float = 0.0) -> tuple[Any, str]:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=sink, args=(theirs, delay), daemon=True)
-    process.start()
-    return process, f"http://127.0.0.1:{ours.recv()}/batch"
-
-
 def median(measure: Callable[[], float], repeats: int) -> tuple[float, float]:
     values = [measure() for _ in range(repeats)]
     return statistics.median(values), max(values) - min(values)
@@ -119,12 +62,12 @@ def say(what: str, value: float, spread: float, unit: str) -> None:
     print(f"{what:<64} {value:>12,.2f} {unit:<10} ± {spread / 2:,.2f}")
 
 
-def put_cost(spool: Spool, hits: Sequence[Hit], clock: Callable[[], float]) -> float:
-    spool.attach("bench")
+def put_cost(spool: Spool, hits: Sequence[Hit], clock: Callable[[], float], *, to: str = "bench") -> float:
+    spool.attach(to)
     put = spool.put
     begun = clock()
     for hit in hits:
-        put("bench", hit)
+        put(to, hit)
     return (clock() - begun) / len(hits) * 1e6
 
 
@@ -178,28 +121,48 @@ def floor(url: str, hits: Sequence[Hit]) -> float:
 
 
 def million(place: Path, count: int) -> None:
-    spool = SqliteSpool(place / "million.db")
-    spool.attach("bench")
-    empty = statistics.median(put_cost(spool, [make_hit(n) for n in range(2_000)], time.thread_time) for _ in range(5))
+    """Fill one outbox, compare it with an empty one, and have one worker process empty it over HTTP."""
+    path = place / "million.db"
+    spool = SqliteSpool(path)
+    spool.attach(TO)
+    few = 2_000
+    empty = put_and_take(spool, few)
     begun = time.perf_counter()
-    for start in range(0, count, 20_000):
-        for number in range(start, start + 20_000):
-            spool.put("bench", make_hit(number))
+    while (waiting := spool.waiting(TO)) < count:
+        for number in range(waiting, min(waiting + 20_000, count)):
+            spool.put(TO, hit_of(number))
         spool._gather()
-    print(f"{count:,} hits put and filed in {time.perf_counter() - begun:.1f} s; waiting: {spool.waiting('bench'):,}")
-    full = statistics.median(put_cost(spool, [make_hit(n) for n in range(2_000)], time.thread_time) for _ in range(5))
-    print(f"put, empty outbox {empty:.2f} µs; with {count:,} waiting {full:.2f} µs ({full / empty:.2f} ×)")
-    begun, taken, now = time.perf_counter(), 0, time.time()
-    while entries := spool.take(BATCH, now, to="bench"):
-        taken += len(entries)
-        spool.settle(entries, [UNCONFIRMED] * len(entries), now)
-    took = time.perf_counter() - begun
-    print(f"{taken:,} hits taken and settled in {took:.1f} s: {taken / took:,.0f} a second")
+    print(f"{count:,} hits put and filed in {time.perf_counter() - begun:.1f} s; waiting: {spool.waiting(TO):,}")
+    full = put_and_take(spool, few)
+    for what, before, after in zip(("put", "take and settle"), empty, full, strict=True):
+        print(f"{what}: {before:.2f} µs a hit, outbox empty; {after:.2f} µs, {count:,} waiting: {after / before:.2f} ×")
+    spool._gather()
+    left = spool.waiting(TO)
     spool.close()
+    with sink() as to:
+        found = child("drain", to.url, str(path), left, timeout=60 + left / 1_000)
+    print(
+        f"{left:,} hits delivered by one worker process: {found.get('rate', 0):,.0f} a second {found.get('error', '')}"
+    )
+
+
+def put_and_take(spool: SqliteSpool, count: int) -> tuple[float, float]:
+    """Return the caller's microseconds for a put, and the worker's for a hit taken and settled, as medians of five."""
+    puts, takes = [], []
+    for _ in range(5):
+        puts.append(put_cost(spool, [hit_of(number) for number in range(count)], time.thread_time, to=TO))
+        spool._gather()
+        taken, begun = 0, time.thread_time()
+        while taken < count:
+            entries = spool.take(BATCH, time.time(), to=TO)
+            taken += len(entries)
+            spool.settle(entries, [UNCONFIRMED] * len(entries), time.time())
+        takes.append((time.thread_time() - begun) / taken * 1e6)
+    return statistics.median(puts), statistics.median(takes)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks engine", description=__doc__.splitlines()[0])
     parser.add_argument("--hits", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
@@ -240,29 +203,50 @@ def main() -> None:
         say("memory of a waiting hit", (tracemalloc.get_traced_memory()[0] - before) / 5_000, 0, "bytes")
         tracemalloc.stop()
 
-        process, url = start_sink()
-        say("requests.Session, batches built before", *median(lambda: floor(url, hits), options.repeats), "hits/s")
-        for name, transport, where in (
-            ("memory, http11", Http11Transport(), lambda: None),
-            ("memory, requests", RequestsTransport(), lambda: None),
-            ("sqlite, http11", Http11Transport(), durable),
-        ):
-            found = [end_to_end(url, hits, transport, spool=where()) for _ in range(options.repeats)]
-            for unit, column in (("hits/s", 0), ("CPU s/1000", 1), ("µs caller", 2)):
-                values = [row[column] for row in found]
-                say(f"end to end, {name}", statistics.median(values), max(values) - min(values), unit)
-            transport.close()
-        process.kill()
-
-        process, url = start_sink(0.05)
-        for batch, connections, count in ((BATCH, 32, options.hits), (1, 32, 1_000), (1, 128, 3_000)):
-            transport = Http11Transport()
-            rate, _, _ = end_to_end(url, hits[:count], transport, batch=batch, connections=connections)
-            say(f"50 ms round trip, {batch} a request, {connections} connections", rate, 0, "hits/s")
-            transport.close()
-        process.kill()
+        with sink() as server:
+            over_http(server, hits, options.repeats, durable)
         if options.million:
             million(place, options.million)
+
+
+def over_http(server: Sink, hits: Sequence[Hit], repeats: int, durable: Callable[[], SqliteSpool]) -> None:
+    """Measure the whole way to a server of its own, near and 50 ms away."""
+    url = f"{server.url}/batch/"
+    cost = median(lambda: pageview_cost(server.url), repeats)
+    say("pageview() in the background, careful(), warm, median", *cost, "µs")
+    say("requests.Session, batches built before", *median(lambda: floor(url, hits), repeats), "hits/s")
+    for name, transport, where in (
+        ("memory, http11", Http11Transport(), lambda: None),
+        ("memory, requests", RequestsTransport(), lambda: None),
+        ("sqlite, http11", Http11Transport(), durable),
+    ):
+        found = [end_to_end(url, hits, transport, spool=where()) for _ in range(repeats)]
+        for unit, column in (("hits/s", 0), ("CPU s/1000", 1), ("µs caller", 2)):
+            values = [row[column] for row in found]
+            say(f"end to end, {name}", statistics.median(values), max(values) - min(values), unit)
+        transport.close()
+    server.reset(delay=0.05)
+    for batch, connections, count in ((BATCH, 32, len(hits)), (1, 32, 1_000), (1, 128, 3_000)):
+        transport = Http11Transport()
+        rate, _, _ = end_to_end(url, hits[:count], transport, batch=batch, connections=connections)
+        say(f"50 ms round trip, {batch} a request, {connections} connections", rate, 0, "hits/s")
+        transport.close()
+
+
+def pageview_cost(url: str) -> float:
+    """Return the median microseconds of a call whose values the gate has seen before."""
+    costs = []
+    with Provider("posthog", "phc_key", endpoint=url, delivery="background") as site:
+        for number in range(3_000):
+            page = page_of(number % 100)
+            begun = time.perf_counter_ns()
+            site.pageview(
+                url=page["url"], title=page["title"], client_ip=page["ip"], user_agent=page["ua"],
+                client_id=page["visitor"], referrer=page["referrer"],
+            )  # fmt: skip
+            costs.append(time.perf_counter_ns() - begun)
+        site.flush(30)
+    return statistics.median(costs[1_000:]) / 1_000
 
 
 if __name__ == "__main__":
