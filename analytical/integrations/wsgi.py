@@ -93,9 +93,14 @@ class _Body:
         self._body = body
         self._done: Callable[[], None] | None = done
         self._before = before
+        self._failed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        try:
+            yield from self._body
+        except Exception:
+            self._failed = True  # half a page is no page view
+            raise
 
     def __len__(self) -> int:
         # Servers ask for it, to send a Content-Length for a body of one piece; TypeError is the answer for "unknown".
@@ -110,5 +115,6 @@ class _Body:
         finally:
             done, self._done = self._done, None
             if done is not None:
-                done()
+                if not self._failed:
+                    done()
                 current.set(self._before)

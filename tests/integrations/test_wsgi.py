@@ -197,6 +197,21 @@ def test_the_body_is_closed_once_and_streams() -> None:
     assert closed == [True]
 
 
+def test_a_page_that_breaks_off_is_no_page_view(inspector: Inspector, site: Any) -> None:
+    def torn(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/html")])
+        yield b"<h1>Half"
+        raise RuntimeError("the application's own")
+
+    body: Any = Middleware(torn, site)({"HTTP_HOST": "example.com", "REQUEST_METHOD": "GET"}, lambda *rest: print)
+    with pytest.raises(RuntimeError, match="own"):
+        list(body)
+    body.close()
+    assert current.get() is None
+    assert site.flush(5)
+    assert site.stats()["accepted"] == 0
+
+
 def test_page_views_without_a_provider_are_a_mistake_said_at_once() -> None:
     with pytest.raises(ConfigurationError, match="needs a provider"):
         Middleware(app, pageviews=True)
