@@ -1,4 +1,4 @@
-"""``python -m benchmarks [peers|engine|spools|scale|imports|privacy|snowplow|collect] …``; without a name, the peers."""
+"""``python -m benchmarks [NAME] …``: peers (without a name), engine, spools, scale, imports, privacy, snowplow …"""
 
 from __future__ import annotations
 

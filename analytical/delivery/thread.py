@@ -62,7 +62,7 @@ class ThreadDelivery:
         self,
         spool: Spool | str | PathLike[str] | None = None,
         *,
-        connections: int = 32,
+        connections: int = 48,
         linger: float = LINGER,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

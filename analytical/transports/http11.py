@@ -27,7 +27,7 @@ __all__ = ["Http11Transport"]
 _MAX_HEAD = 65_536
 #: Seconds after which an idle connection is not trusted any more; most servers close it after 60 or 75.
 _IDLE = 50.0
-_KEEP = 64
+_KEEP = 256
 
 _Address = tuple[str, str, int]
 
