@@ -56,7 +56,7 @@ class VisitFields(TypedDict, total=False):
 
 
 class HitFields(VisitFields, total=False):
-    """The keywords of ``pageview()``, ``event()`` and ``track_hit()``. ``None`` means absent."""
+    """The keywords of ``pageview()``, ``event()``, ``track_hit()``: these five, and those of :class:`VisitFields`."""
 
     name: str | None  #: an event's name or action (``signup``)
     category: str | None  #: an event's category
