@@ -138,6 +138,39 @@ def test_what_names_nobody_stays(title: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "title",
+    [
+        "Student Loan Calculator",
+        "Client Side Rendering",
+        "Message Broker Comparison",
+        "Rechnung Schreiben Vorlage",
+        "Good Morning Images",
+        "Welcome Summer Vibes",
+        "Invoice for Web Hosting",
+        "Order: Pizza Funghi",
+    ],
+)
+def test_capitals_alone_make_no_name_behind_an_account_word(title: str) -> None:
+    assert scrub_text(title) == title
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Student record: Katarzyna Okonkwo",
+        "Edit user Amelie Okonkwo",
+        "Boa tarde, Beatriz Okonkwo",
+        "Geachte heer Okonkwo",
+        "Frau van den Okonkwo",
+        "Customer: Ifeyinwa Okonkwo",
+        "Profiel van Katarzyna Okonkwo",
+    ],
+)
+def test_names_are_found_behind_announcing_words_in_a_row(title: str) -> None:
+    assert "Okonkwo" not in scrub_text(title)
+
+
+@pytest.mark.parametrize(
     "datum",
     ["078-05-1120", "5B-E0-67-8F-99-03", "203.0.113.77", "52.07529,-47.00358", "869.718.7898", "4111111111111111"],
 )

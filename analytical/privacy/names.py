@@ -31,11 +31,15 @@ _GREETING = lazy(
     r"|sayın|"
     rf"привет|здравствуйте|уважаем(?:ый|ая))(,|!|:)?[ \u00a0]{_WORDS3}",
 )
-_WEAK_GREETING = words(
-    "dag hoi welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe "
-    "lieber liebes moin "
-    "hello hallo car"
-) | {"thank you"}
+_WEAK_GREETING = (
+    frozenset(["good morning", "good afternoon", "good evening"])
+    | words(
+        "dag hoi welcome thanks congratulations bienvenue willkommen cher chère caro cara hei beste liebe "
+        "lieber liebes moin "
+        "hello hallo car"
+    )
+    | {"thank you"}
+)
 _TITLE = lazy(
     r"(?<![^\W_])(mr|m(?=\.)|mrs|ms|miss|mx|dr|prof|professor|herrn?|frau|fräulein|mme|mlle|monsieur|madame"
     r"|mademoiselle|sr"
@@ -140,6 +144,14 @@ _SIGNED = frozenset(
         "passenger",
     )
 )
+#: Words for a person, and signs behind which a name follows whoever it is.
+_PERSONS = _SIGNED | words(
+    "customer client employee user member guest traveller beneficiary tenant candidate applicant subscriber holder "
+    "owner student recipient contact attn name nom nombre nome naam kunde kundin benutzer nutzer mitglied patientin "
+    "utilisateur "
+    "usuario usuário usuária cliente utente paziente paciente gebruiker klant użytkownik mitarbeiter mitarbeiterin"
+)
+_SAYS = frozenset([":", "=", "is", "as", "als"])
 _SEARCHED = words(
     "search searched searching result results suche suchergebnis suchergebnisse ergebnisse recherche résultat "
     "résultats búsqueda resultado resultados risultati ricerca pesquisa zoekresultaten wyniki sök query"
@@ -158,7 +170,9 @@ def find(look: Look, *, slug: bool) -> Iterator[Span]:
             sure = not slug and (
                 greeting not in _WEAK_GREETING or bool(match.group(2)) or greeting in ("hello", "hallo")
             )
-            size = _people(words, sure=sure, lower=slug)
+            # "Welcome Summer Vibes" is no welcome of anybody.
+            known = not slug and greeting in _WEAK_GREETING and not match.group(2)
+            size = _people(words, sure=sure, lower=slug, known=known)
             if size:
                 yield match.start(3), match.start(3) + size, "name"
     if not _TITLES.isdisjoint(present):
@@ -166,7 +180,9 @@ def find(look: Look, *, slug: bool) -> Iterator[Span]:
     if not _ACCOUNTS.isdisjoint(present):
         for match in _ACCOUNT.finditer(low):
             words = text[match.start(3) : match.end(3)]
-            size = _people(words, sure=False, lower=slug)
+            # In English titles every word has a capital, in German ones every noun: "Student Loan Calculator".
+            says = match.group(1) in _PERSONS and match.group(2).strip() in _SAYS
+            size = _people(words, sure=False, lower=slug, known=not says)
             if not size and match.group(1) in _SIGNED and match.group(2).strip() and not slug:
                 first = words.split(" ")[0].strip(".,-")
                 size = len(first) if len(first) > 1 and fold(first) not in NOT_NAMES else 0
@@ -248,15 +264,16 @@ def _last_names(text: str, end: int, *, owned: bool) -> Iterator[Span]:
         yield start, end, "name"
 
 
-def _people(words: str, *, sure: bool, lower: bool = False) -> int:
+def _people(words: str, *, sure: bool, lower: bool = False, known: bool = False) -> int:
     """Return how many characters at the start are somebody's name, or 0.
 
     Args:
         sure: whether what stands before announces a name and little else.
         lower: whether the text tells nothing by its capitals, as a slug does.
+        known: whether one of the words must be a given name that is known.
     """
     names = first_names()
-    end, capitals, known = 0, 0, False
+    end, capitals, named = 0, 0, False
     for match in re.finditer(r"[^\s-]+", words):
         word = match.group().strip(".,")
         plain = fold(word.rstrip("'’"))
@@ -268,9 +285,9 @@ def _people(words: str, *, sure: bool, lower: bool = False) -> int:
             break
         parts = plain.split(".")
         if plain in names or (len(parts) > 1 and parts[0] in names):
-            known = True
-        elif (not (word[:1].isupper() and (len(word) > 1 or end)) and not (lower and known and end)) or (
-            not sure and not known and any(character.isdigit() for character in word)
+            named = True
+        elif (not (word[:1].isupper() and (len(word) > 1 or end)) and not (lower and named and end)) or (
+            not sure and not named and any(character.isdigit() for character in word)
         ):
             break
         capitals += 1
@@ -279,9 +296,9 @@ def _people(words: str, *, sure: bool, lower: bool = False) -> int:
             break
     if not end:
         return 0
-    if known or sure:
+    if named or sure:
         return end
-    return end if capitals >= 2 else 0
+    return end if capitals >= 2 and not known else 0
 
 
 def mentions_health(text: str) -> bool:

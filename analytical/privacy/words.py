@@ -241,7 +241,9 @@ _PARTS = words(
     "routingnumber "
     "sessionid phpsessid jsessionid sid csrf xsrf otp totp mfa postcode zipcode postalcode plz streetaddress "
     "useragent "
-    "token privatekey signature ipv4 ipv6"
+    "token privatekey signature ipv4 ipv6 telefonnummer mobilnummer handynummer cellphone mobilenumber hausnummer "
+    "adresse direccion indirizzo endereco steuerid steuernummer nacimiento nascimento naissance nascita geboortedatum "
+    "geburtstag cardholder straße телефон телефона почта фамилия адрес пароль паспорт"
 )
 # ... unless one of these says that it counts or describes the thing.
 _COUNTS = words(
@@ -274,7 +276,9 @@ _WHOLE = words(
     "geo_lat "
     "geo_lon geo_lng gps lon long location_lat location_lng user_agent user_login login_name contact_email "
     "advertising_id "
-    "device_id android_id"
+    "device_id android_id mobile_number name_first name_last nom_famille nom_de_famille nombre_completo nome_completo "
+    "mot_de_passe one_time_code one_time_password verification_code sort_code insurance_number medical_record_number "
+    "emergency_contact codigo_postal code_postal steuer_id"
 )
 _STRICT = words(
     "age gender sex religion ethnicity race nationality diagnosis disease medication health salary income "
