@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import deque
 from itertools import islice
 
 import click
@@ -53,7 +54,10 @@ def _checked(spec: Spec) -> list[str]:
     lines: list[str] = []
     try:
         one = report if report.query.every is None else report.last(1)
-        rows = list(islice(one, 1))
+        left = iter(one)
+        rows = list(islice(left, 1))
+        if any(row.get(name) is None for row in rows for name in (*target.dimensions, *target.metrics)):
+            deque(left, maxlen=0)  # a row may lack a field; that all of them do is an error at the end
         lines += [f"ok: {msgspec.json.encode(row).decode()}" for row in rows] or ["ok, but no rows"]
         lines += [f"warning: {text.removeprefix(f'{report.name}: ')}" for text in report.warnings]
         sink.open(target)

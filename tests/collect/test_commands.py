@@ -261,6 +261,14 @@ def test_check_shows_a_row_of_each_and_what_fails(reports: Path, matomo: Matomo,
     assert TOKEN not in done.output
 
 
+def test_check_tells_a_metric_that_no_row_has(reports: Path, matomo: Matomo) -> None:
+    reports.write_text(reports.read_text().replace('{nb_visits = "sessions"}', '{nb_vists = "sessions"}'))
+    done = invoke(check, reports)
+    assert done.exit_code == 1
+    assert "no row has 'nb_vists'. Did you mean \"nb_visits\"?" in done.output
+    assert "visits: ok: " in done.output
+
+
 def test_a_run_is_a_function_for_schedulers(reports: Path, tmp_path: Path) -> None:
     summary = run(str(reports), ["visits"], since="2025-01-01", until="2025-01-02")
     assert json.loads(json.dumps(summary.as_dict())) == {
