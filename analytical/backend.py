@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from importlib import import_module
 from os import PathLike
@@ -687,7 +688,14 @@ def iso(seconds: float) -> str:
     >>> iso(1767225600.25)
     '2026-01-01T00:00:00.250Z'
     """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    # The hits of a batch share a few seconds, and spelling one takes as long as all else that is done with a time.
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def language_tag(value: str | None) -> str | None:
@@ -736,7 +744,11 @@ def folded(hit: Hit, *same: str, **renamed: str) -> dict[str, Any]:
         renamed: common field = the property's name.
     """
     out: dict[str, Any] = {}
-    for name, called in (*zip(same, same, strict=True), *renamed.items()):
+    for name in same:
+        value = getattr(hit, name)
+        if value is not None:
+            out[name] = number(value) if name == "value" else value
+    for name, called in renamed.items():
         value = getattr(hit, name)
         if value is not None:
             out[called] = number(value) if name == "value" else value

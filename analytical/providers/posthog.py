@@ -52,7 +52,7 @@ LARGEST_EVENT = 900 * 1024
 _PAGE_VIEW = "$pageview"
 #: The host and the path of an address: RFC 3986's appendix B, as far as needed. urlsplit takes ten times as long.
 _PLACE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#]+)([^?#]*)")
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z", re.IGNORECASE)
+_UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\Z")
 _SAME = ("category", "label", "value", "currency")
 
 
