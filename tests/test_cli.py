@@ -258,6 +258,25 @@ def test_doctor_names_the_clash_with_django_analytical(monkeypatch: pytest.Monke
     assert "pip uninstall django-analytical" in found.output
 
 
+@pytest.mark.parametrize("command", ["doctor", "send"])
+def test_files_that_django_analytical_has_overwritten_end_in_a_sentence(command: str) -> None:
+    code = f"""
+import importlib.metadata, sys
+real = importlib.metadata.distribution
+class Theirs:
+    version = "3.2.0"
+importlib.metadata.distribution = lambda name: Theirs() if name == "django-analytical" else real(name)
+sys.modules["analytical.config"] = None
+sys.argv = ["analytical", *{command!r}.split(), *(["pageview"] if {command!r} == "send" else [])]
+from analytical.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "pip uninstall django-analytical analytical && pip install analytical" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_doctor_knows_the_servers_around_it(tmp_path: Path) -> None:
     from types import SimpleNamespace
 

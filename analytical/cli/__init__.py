@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 the world failed, 2 the call was wrong, or the extra ``cli
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from ..errors import MissingExtra
 if TYPE_CHECKING:
     import click
 
-__all__ = ["COMMANDS", "group", "main"]
+__all__ = ["CLASH", "COMMANDS", "clash", "group", "main"]
 
 #: Every command and its line in ``analytical --help``, so that help loads none of them.
 COMMANDS = {
@@ -34,12 +35,34 @@ COMMANDS = {
 }
 
 
+#: What ends the clash with the distribution whose package is also called ``analytical``.
+CLASH = "pip uninstall django-analytical analytical && pip install analytical"
+
+
+def clash() -> str | None:
+    """Return the version of django-analytical that is installed here, which overwrites files of this package."""
+    try:
+        return importlib.metadata.distribution("django-analytical").version
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def main() -> None:
     """Run the command line."""
     if find_spec("click") is None or find_spec("rich") is None:
         sys.stderr.write(f"{MissingExtra('the command line', 'cli')}\n")
         sys.exit(2)
-    group()()
+    try:
+        group()()
+    except ImportError as error:
+        version = clash()
+        if version is None:
+            raise
+        sys.stderr.write(
+            f"django-analytical {version} has overwritten files of this package ({error.name or 'analytical'}), "
+            f"because its own is called analytical too; type: {CLASH}\n"
+        )
+        sys.exit(1)
 
 
 def group() -> click.Group:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +18,7 @@ from ..backend import Backend
 from ..errors import AnalyticalError, ConfigurationError
 from ..hit import Hit, new_id
 from ..http import NoResponse, Request
+from . import CLASH, clash
 
 __all__ = ["command"]
 
@@ -40,12 +40,21 @@ def command(config: str | None, names: tuple[str, ...], offline: bool, timeout: 
     Where a platform has a call that checks credentials without recording anything, it is asked.
     Ends with 1 where something is wrong.
     """
-    from .. import config as configuration
-
+    try:
+        from .. import config as configuration
+    except ImportError:
+        if clash() is None:
+            raise
+        _say(list(_clash()))  # our files are not there to examine anything else with
+        return
     if config is not None:
         configuration.configure(config)
+    _say(_examined(tuple(names) or tuple(configuration.names()), offline=offline, timeout=timeout))
+
+
+def _say(findings: Iterable[_Finding]) -> None:
     bad = 0
-    for finding in _examined(tuple(names) or tuple(configuration.names()), offline=offline, timeout=timeout):
+    for finding in findings:
         bad += finding.mark == "bad"
         click.echo(f"{finding.mark:<5}{finding.what}" + (f"\n     {finding.advice}" if finding.advice else ""))
     click.echo(f"\n{bad} thing{'' if bad == 1 else 's'} to mend" if bad else "\nnothing to mend")
@@ -76,16 +85,15 @@ def _python() -> _Finding:
 
 def _clash() -> Iterator[_Finding]:
     # The distribution django-analytical installs a package that is also called "analytical".
-    try:
-        theirs = importlib.metadata.distribution("django-analytical")
-    except importlib.metadata.PackageNotFoundError:
+    version = clash()
+    if version is None:
         yield _Finding("ok", "django-analytical, which has a package of the same name, is not installed")
         return
     yield _Finding(
         "bad",
-        f"django-analytical {theirs.version} is installed: its package is called analytical too, and one of the two "
+        f"django-analytical {version} is installed: its package is called analytical too, and one of the two "
         "overwrites files of the other",
-        "type: pip uninstall django-analytical analytical && pip install analytical (or keep them in two environments)",
+        f"type: {CLASH} (or keep them in two environments)",
     )
 
 
