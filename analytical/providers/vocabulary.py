@@ -54,7 +54,8 @@ class Vocabulary:
     Every call takes the common keywords too (``client_ip``, ``user_id``, ``time`` …), and four of its own:
     ``entities``, what the event was about: pairs ``{"schema": "iglu:…", "data": {…}}``; ``true_time``, the exact
     moment where a clock better than this machine's knows it (an aware ``datetime``, or seconds since 1970);
-    ``on_success`` and ``on_failure``, as :meth:`pageview` does. All return what :meth:`pageview` returns, and raise
+    ``on_success`` and ``on_failure``. Those and the result are as in :meth:`~analytical.Provider.pageview`. Values of
+    the wrong type raise :class:`~analytical.errors.InvalidHit`, and every call
     :class:`~analytical.errors.Unsupported` where the platform has no such thing.
     """
 
@@ -187,7 +188,7 @@ class Vocabulary:
         on_failure: OnFailure = None,
         **fields: Unpack[VisitFields],
     ) -> bool:
-        """Record an event of up to five parts; :meth:`event` says the same in the common names.
+        """Record an event of up to five parts; :meth:`~analytical.Provider.event` says the same in the common names.
 
         Args:
             category: the group of events, not empty.
