@@ -171,7 +171,7 @@ def find(look: Look, *, slug: bool) -> Iterator[Span]:
                 greeting not in _WEAK_GREETING or bool(match.group(2)) or greeting in ("hello", "hallo")
             )
             # "Welcome Summer Vibes" is no welcome of anybody.
-            known = not slug and greeting in _WEAK_GREETING and not match.group(2)
+            known = slug or (greeting in _WEAK_GREETING and not match.group(2))
             size = _people(words, sure=sure, lower=slug, known=known)
             if size:
                 yield match.start(3), match.start(3) + size, "name"

@@ -130,6 +130,8 @@ _BORN_ON = words(
     "born birth birthday birthdate dob bday date-of-birth geburtstag geburtsdatum naissance nacimiento nascimento "
     "nascita geboortedatum urodzenia"
 )
+# Language, script and region of RFC 5646; the first could also be a title.
+_LOCALE = lazy(r"[a-z]{2,3}[-_][A-Z][a-z]{3}(?:[-_](?:[A-Z]{2}|[0-9]{3}))?")
 # In lower case the word is also English for "by way of": only a whole segment of that form is a street's.
 _VIA = lazy(r"via(?:[-_][a-z]{3,20}){1,3}[-_][0-9]{1,3}[a-z]?", re.IGNORECASE)
 _LAT = frozenset(["lat", "latitude", "lon", "lng", "long", "longitude"])
@@ -410,6 +412,8 @@ def _written(word: str) -> bool:
 
 
 def _announced(text: str) -> str | None:
+    if _LOCALE.fullmatch(text):
+        return None
     words = text.replace("-", " ").replace("_", " ").replace("+", " ")
     found = slug_spans(words) if " " in words else ()
     if not found and _VIA.fullmatch(text):
