@@ -93,6 +93,16 @@ def test_a_flush_waits_unless_it_is_asked_not_to(kind: type[Emitter]) -> None:
             collector.wait(before + 1)
 
 
+@pytest.mark.parametrize("kind", [Emitter, AsyncEmitter])
+def test_an_emitter_can_be_flushed_by_itself(collector: Collector, kind: type[Emitter]) -> None:
+    with kind(collector.url, batch_size=5, byte_limit=10_000) as emitter:
+        assert (emitter.batch_size, emitter.buffer_size, emitter.byte_limit) == (5, 5, 10_000)
+        for number, flush in enumerate((emitter.flush, emitter.async_flush, emitter.sync_flush), 1):
+            Tracker(emitter).track_page_view(f"{number}")
+            flush()
+            collector.wait(number)
+
+
 def test_bytes_fill_a_buffer_too(collector: Collector) -> None:
     with Emitter(collector.url, byte_limit=600) as emitter:
         tracker = Tracker(emitter)

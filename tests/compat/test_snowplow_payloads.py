@@ -422,6 +422,22 @@ def test_an_event_can_be_tracked_twice_and_is_two() -> None:
     assert len({payload["eid"] for payload in kept.payloads}) == 2
 
 
+def test_a_payload_and_a_described_json_read_as_the_packages_do() -> None:
+    def made(package: Any) -> list[Any]:
+        payload_of = __import__(f"{package.__name__}.payload", fromlist=["Payload"]).Payload
+        payload, described = payload_of({"e": "pv"}), package.SelfDescribingJson(THING, {"a": [1, "é"]})
+        payload.add("url", "u")
+        payload.add("page", "")
+        payload.add_dict({"refr": "r", "uid": None})
+        payload.add_json({"a": "é"}, True, "cx", "co")
+        payload.add_json({"a": "é"}, False, "ue_px", "ue_pr")
+        payload.add_json({}, True, "ue_px", "ue_pr")
+        payload.add_json(None, True, "ue_px", "ue_pr")
+        return [payload.get(), described.to_json(), described.to_string(), package.Subject().combine_subject(None)]
+
+    assert made(ours) == made(theirs)
+
+
 def test_an_attribute_that_is_taken_away_is_gone() -> None:
     kept, view = Kept(), ours.PageView("u", "title")
     view.page_title = None
