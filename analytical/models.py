@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, Unpack
@@ -302,6 +303,11 @@ def _transport(backend: Backend, session: requests.Session | None, timeout: floa
     return default_transport(timeout=timeout, session=session, background=background)
 
 
+def _countdown(timeout: float | None) -> Callable[[], float | None]:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    return lambda: None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
 class Providers:
     """Several providers behind one call: the same hit goes to each, and one that fails never touches the others.
 
@@ -352,8 +358,9 @@ class Providers:
         return self._each(lambda one: one.event(name, on_success=on_success, on_failure=on_failure, **fields))
 
     def flush(self, timeout: float | None = 10.0) -> bool:
-        """Wait until everything accepted has reached its end, everywhere."""
-        return self._each(lambda provider: provider.flush(timeout))
+        """Wait until everything accepted has reached its end, everywhere, at most ``timeout`` seconds altogether."""
+        left = _countdown(timeout)
+        return self._each(lambda provider: provider.flush(left()))
 
     async def aflush(self, timeout: float | None = 10.0) -> bool:
         """Wait as :meth:`flush` does, without holding up the event loop."""
@@ -362,9 +369,10 @@ class Providers:
         return all(await asyncio.gather(*(provider.aflush(timeout) for provider in self._providers)))
 
     def close(self, timeout: float | None = 2.0) -> None:
-        """Close each."""
+        """Close each, within ``timeout`` seconds altogether."""
+        left = _countdown(timeout)
         for provider in self._providers:
-            provider.close(timeout)
+            provider.close(left())
 
     def stats(self) -> Mapping[str, dict[str, int]]:
         """Return each provider's counts, by destination."""

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -532,3 +533,27 @@ def test_a_withdrawal_ends_what_is_queued(tmp_path: Path) -> None:
         assert site.flush(10)
         assert site.stats()["dropped"] == 2
     assert (tmp_path / "outbox.db.tombstones").exists()
+
+
+def test_several_providers_share_the_time_of_a_flush_and_of_a_close() -> None:
+    silent = [
+        analytical.Provider("stdout", str(number), delivery="background", transport=_Never()) for number in range(3)
+    ]
+    both = analytical.Providers(silent)
+    for site in silent:
+        site.pageview(url="https://example.com/")
+    began = time.monotonic()
+    assert not both.flush(0.4)
+    both.close(0.4)
+    assert time.monotonic() - began < 1.5
+
+
+class _Never:
+    """A transport whose every answer is late."""
+
+    def send(self, request: object, *, timeout: float | None = None) -> NoResponse:
+        threading.Event().wait(3.0)
+        return NoResponse(reason="late")
+
+    def close(self) -> None:
+        """Nothing is open."""
