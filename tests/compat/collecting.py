@@ -179,7 +179,7 @@ def run(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     return Run(done.returncode, done.stdout, done.stderr)
 

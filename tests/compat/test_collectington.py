@@ -73,7 +73,7 @@ class Cton:
         self.log = log
 
     def scrape(self) -> list[str]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
             lines = answer.read().decode().splitlines()
         return [line for line in lines if line[0] != "#" and not re.match(r"python_|process_|\w+_created", line)]
 
@@ -86,7 +86,7 @@ class Cton:
 
     def until(self, true: Callable[[], Any], what: str) -> None:
         """Wait for something to come true; the command is another process, with a clock of its own."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.said()
             try:
@@ -477,7 +477,7 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=110,
     )
 
 
