@@ -273,6 +273,23 @@ def test_a_forked_child_puts_over_a_producer_of_its_own(make: Callable[..., Kafk
     assert len(take(spool, 3)) == 3
 
 
+def test_two_that_take_all_partitions_beside_a_group_are_said(
+    make: Callable[..., KafkaSpool], caplog: pytest.LogCaptureFixture
+) -> None:
+    member = make(assign=False, settings={"session.timeout.ms": "6000"})
+    member.attach("web")
+    assert member.put("web", make_hit())
+    assert len(take(member, 1)) == 1
+    greedy = make()
+    greedy.attach("web")
+    greedy.settle(take(greedy, 1), [DELIVERED], NOW)
+    deadline = time.monotonic() + 20
+    while "cannot be committed" not in caplog.text and time.monotonic() < deadline:
+        greedy.take(1, NOW, to="web")
+        threading.Event().wait(0.05)
+    assert "may be delivered again: UNKNOWN_MEMBER_ID" in caplog.text
+
+
 def test_a_mistyped_option_is_said() -> None:
     with pytest.raises(ConfigurationError, match="group"):
         open_spool("kafka://127.0.0.1/hits?gruop=x")

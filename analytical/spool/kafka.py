@@ -48,7 +48,8 @@ log = logging.getLogger("analytical.spool")
 
 #: Hits of one destination that this process holds on their way out, and how many it fetches at once.
 _WINDOW, _FETCH = 5_000, 500
-_COMMIT = 1.0
+#: Seconds between two commits: what a worker settled since then is delivered again when it is killed.
+_COMMIT = 0.2
 #: Seconds for which a Kafka that did not answer is not asked for numbers.
 _AWAY = 1.0
 #: Seconds for which nobody waits for it after a page has waited in vain: hits are refused at once.
@@ -642,7 +643,8 @@ class KafkaSpool:
             return destination.consumer
         topics = (destination.topic, destination.retries)
         places = self._places(destination, topics)  # asked for by name, so that they are made where brokers do that
-        consumer = Consumer(self._consuming(destination))
+        answered = {"on_commit": lambda error, places: self._answered(destination, error)}
+        consumer = Consumer({**self._consuming(destination), **answered})
         try:
             if self._assign:
                 self._assigned(destination, None, places)
@@ -775,6 +777,12 @@ class KafkaSpool:
         if places:
             destination.consumer.commit(offsets=places, asynchronous=not now)
         destination.committed, destination.dirty = mono, False
+
+    def _answered(self, destination: _Destination, error: Any) -> None:
+        """Hear how a commit went that nobody waited for."""
+        if error is not None:
+            destination.dirty = True
+            self._complain(f"what was settled cannot be committed and may be delivered again: {error.name()}")
 
     def _let_go(self, destination: _Destination) -> None:
         consumer, destination.consumer = destination.consumer, None
