@@ -159,7 +159,7 @@ def about(run: Run) -> str:
     """Return on what machine and how it was measured."""
     sizes = run.sizes
     return (
-        f"Python {platform.python_version()}, {platform.machine()}, {_cores()} cores, loopback; {sizes.hits:,} hits "
+        f"Python {platform.python_version()}, {platform.machine()}, {cores()} cores, loopback; {sizes.hits:,} hits "
         f"({min(sizes.hits, 2000):,} for clients that send in the caller's thread), {sizes.repeats} interleaved "
         f"{'repeat' if sizes.repeats == 1 else 'repeats'}: median (least–greatest). The gate is on for this library; "
         "the peers have none. The server alone takes "
@@ -277,7 +277,8 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
