@@ -147,10 +147,8 @@ def rows(sizes: Callable[[int], int]) -> list[list[str]]:
                 continue
             # What a worker that has its core for itself would do, where the machine had other work meanwhile.
             core = 1_000 / two["cpu"]
-            out.append(
-                [name, f"{one['p50_us']:,.1f}", f"{one['mean_us']:,.1f}", f"{two['rate']:,.0f}", f"{two['cpu']:.3f}"]
-                + [f"{core:,.0f}"]
-            )
+            costs = [f"{one['p50_us']:,.1f}", f"{one['mean_us']:,.1f}"]
+            out.append([name, *costs, f"{two['rate']:,.0f}", f"{two['cpu']:.3f}", f"{core:,.0f}"])
     print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
     return out
 
