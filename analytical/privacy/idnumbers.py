@@ -16,6 +16,8 @@ __all__ = ["ANNOUNCING", "announced", "find"]
 _I = re.IGNORECASE
 #: More groups of digits in one text than a page's title or a property ever has; what is beyond does not pass.
 _MOST_GROUPS = 96
+#: Of numbers that could be somebody's.
+_MOST_LONG = 24
 _IBAN = lazy(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}+")
 _GROUPED = lazy(rf"(?:(?<![\w])|{BEFORE})\d++(?:[ .\-/\u00a0\u202f\u2011]\d++)*+X?", _I)
 _GROUP = lazy(r"\d+")
@@ -237,7 +239,7 @@ def _reach(raw: str, size: int) -> int:
 def _grouped(look: Look) -> Iterator[Span]:
     """Find cards and national ids among digits that separators may part."""
     text, low = look.text, look.low
-    budget = _MOST_GROUPS
+    budget, long = _MOST_GROUPS, _MOST_LONG
     for match in _GROUPED.finditer(text):
         raw = match.group()
         digits = sum(c.isdigit() for c in raw)
@@ -245,7 +247,8 @@ def _grouped(look: Look) -> Iterator[Span]:
             continue
         groups = [(part.start(), part.end(), part.group()) for part in _GROUP.finditer(raw)]
         budget -= len(groups)
-        if budget < 0:
+        long -= 1
+        if budget < 0 or long < 0:
             # Nobody writes that many numbers in a row; what is not looked at does not pass.
             yield *match.span(), "numbers"
             continue

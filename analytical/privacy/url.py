@@ -32,9 +32,11 @@ _HOST = lazy(r"(?:\[[0-9A-Fa-f:.]{2,64}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?")
 _APP_SCHEMES = frozenset({"android-app", "ios-app", "app"})
 _WEB_SCHEMES = frozenset({"http", "https", "ftp", "ws", "wss"})
 #: Deeper paths and longer queries are cut there.
-_MOST_SEGMENTS = 40
+_MOST_SEGMENTS = 24
 _MOST_PAIRS = 64
 _LONGEST_SEGMENT = 512
+#: Characters of a path, beyond which only what is plain at a glance is kept.
+_MOST_LOOKED = 1024
 _CONTROL = lazy(r"[\x00-\x20\x7f]+")
 _MATRIX = lazy(r";|%(?:25){0,2}3[Bb]")
 # A segment of letters, or a short plain number, is most segments of most sites.
@@ -328,14 +330,18 @@ def _path(path: str, strict: bool) -> str:
     given = path.split("/", _MOST_SEGMENTS)[:_MOST_SEGMENTS]
     segments = [_MATRIX.split(raw, maxsplit=1)[0] if ";" in raw or "%" in raw else raw for raw in given]
     changed = len(given) == _MOST_SEGMENTS or segments != given
-    before = ""
+    before, looked = "", 0
     last = len(segments) - 1
     while last and not segments[last]:
         last -= 1
     for index, segment in enumerate(segments):
         if not segment:
             continue
-        label = _segment(segment, before, strict, index == last)
+        looked += len(segment)
+        if looked > _MOST_LOOKED and not _PLAIN.fullmatch(segment):
+            label: str | None = "removed"
+        else:
+            label = _segment(segment, before, strict, index == last)
         before = segment.lower() if label is None else ""
         if label is not None:
             segments[index] = f":{label}"
