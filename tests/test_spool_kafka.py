@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from analytical.errors import ConfigurationError
 from analytical.hit import Hit
@@ -130,6 +130,26 @@ def test_workers_of_a_group_divide_the_partitions_and_take_over(make: Callable[.
     left = {entry.hit.id for entry in entries[25:]}
     found = {entry.hit.id for entry in take(second, len(left))}
     assert left <= found | {entry.hit.id for entry in take(second, 15, patience=1.0)}
+
+
+def test_a_worker_that_cannot_ask_where_to_begin_joins_anew_and_skips_nothing(
+    make: Callable[..., KafkaSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = make(assign=False, settings={"session.timeout.ms": "6000"})
+    spool.attach("web")
+    hits = [make_hit(n) for n in range(5)]
+    assert all(spool.put("web", hit) for hit in hits)
+    asked = KafkaSpool._assigned
+    refusals = [KafkaException(KafkaError(KafkaError._TIMED_OUT))]
+
+    def once(self: KafkaSpool, destination: _Destination, consumer: Any, places: list[Any]) -> None:
+        if refusals:
+            raise refusals.pop()
+        asked(self, destination, consumer, places)
+
+    monkeypatch.setattr(KafkaSpool, "_assigned", once)
+    assert {entry.hit.id for entry in take(spool, 5, patience=40.0)} == {hit.id for hit in hits}
+    assert not refusals
 
 
 def test_a_retry_goes_through_its_topic_and_the_rest_is_committed(make: Callable[..., KafkaSpool]) -> None:

@@ -103,6 +103,7 @@ class _Destination:
         self.partitions: dict[tuple[str, int], _Partition] = {}
         self.seq = 0
         self.paused = False
+        self.astray = False
         self.committed = -1e9
         self.dirty = False
         self.refused = 0
@@ -654,7 +655,7 @@ class KafkaSpool:
             else:
                 consumer.subscribe(
                     list(topics),
-                    on_assign=lambda c, places: self._assigned(destination, c, places),
+                    on_assign=lambda c, places: self._given(destination, c, places),
                     on_revoke=lambda c, places: self._revoked(destination, c, places),
                     on_lost=lambda c, places: self._revoked(destination, None, places),
                 )
@@ -714,6 +715,14 @@ class KafkaSpool:
             at = place.topic, place.partition
             destination.partitions[at] = _Partition(max(place.offset, first[at]))
 
+    def _given(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
+        try:
+            self._assigned(destination, consumer, places)
+        except KafkaException as error:
+            # Where to begin is not known: what comes now is not kept, and the group is joined anew.
+            destination.astray = True
+            self._unreachable(error)
+
     def _revoked(self, destination: _Destination, consumer: Any, places: list[Any]) -> None:
         if consumer is not None:
             try:
@@ -739,6 +748,9 @@ class KafkaSpool:
             destination.paused = full
         # Asked even when there is no room: a consumer that does not ask is taken for dead.
         messages = consumer.consume(1 if full else min(room, _FETCH), timeout=0.0 if full else 0.01)
+        if destination.astray:
+            self._let_go(destination)
+            return
         for message in messages:
             self._keep(destination, message)
         self._pace = 0.02 if messages else min(self._pace * 1.5, 0.25)
@@ -799,6 +811,7 @@ class KafkaSpool:
         if asker is not None:
             asker.close()
         destination.partitions, destination.dirty, destination.paused = {}, False, False
+        destination.astray = False
         destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
 
     # -- a journal on this machine --------------------------------------------------------------------------------
