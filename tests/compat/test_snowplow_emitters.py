@@ -612,3 +612,5 @@ def test_without_the_extra_one_sentence_says_what_to_type(monkeypatch: pytest.Mo
         RedisEmitter()
     code = "import sys; sys.modules['celery'] = None; from analytical.compat.snowplow import emitters; emitters.app"
     assert "analytical[celery]" in run(code).stderr
+    pytest.importorskip("celery")
+    assert "analytical[redis]" in run(code.replace("celery", "redis"), PYTHONSAFEPATH="1").stderr

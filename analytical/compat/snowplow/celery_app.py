@@ -78,7 +78,7 @@ def _make() -> Any:
         ignore_result=True,
         serializer="json",
     )(_send)
-    if redis:
+    if redis and not application.conf.task_always_eager:
         application.copies = _Copies(application)
         _watch(application)
     return application
@@ -112,9 +112,12 @@ class _Copies:
     GRACE = 5.0
 
     def __init__(self, application: Any) -> None:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+        try:
+            from redis import Redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError:
+            raise MissingExtra("Celery over Redis", "redis") from None
 
         conf = application.conf
         options = conf.broker_transport_options
