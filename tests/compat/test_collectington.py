@@ -491,6 +491,7 @@ def test_wrong_usage_is_exit_1_as_it_was(arguments: list[str], tmp_path: Path) -
 def test_an_unknown_service_names_those_there_are(tmp_path: Path) -> None:
     config = configuration("http://127.0.0.1:9/", 8000)
     config["services"]["other"] = config["services"]["t"]
+    config["log_level"] = "CRITICAL"
     tmp_path.joinpath("config.json").write_text(json.dumps(config))
     found = run(tmp_path, "-s", "splunk", "-c", "config.json")
     assert found.returncode == 1

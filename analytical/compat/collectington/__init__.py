@@ -49,11 +49,11 @@ def main(argv: Sequence[str] | None = None, *, started: Callable[[int, threading
     try:
         return _serve(args.service, args.config, logger, started)
     except (AnalyticalError, ValueError) as error:
-        logger.error("%s", error)
+        logger.critical("%s", error)  # what ends the command is said at every log_level
     except OSError as error:
-        logger.error("%s: %s", error.filename or "the port", error.strerror or error)
+        logger.critical("%s: %s", error.filename or "the port", error.strerror or error)
     except ImportError as error:
-        logger.error('service "%s" cannot be imported: %s', args.service, error)
+        logger.critical('service "%s" cannot be imported: %s', args.service, error)
     return 1
 
 
