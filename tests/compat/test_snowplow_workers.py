@@ -303,6 +303,7 @@ def worker_command() -> tuple[str, ...]:
     )
 
 
+@pytest.mark.timeout(300)  # three programs that load Celery, one after the other, on a busy machine
 def test_celery_sigkill_in_the_middle_loses_nothing(celery: dict[str, str], start: Any) -> None:
     folder = celery.pop("FOLDER")
     expected = {str(number) for number in range(40)}
