@@ -32,7 +32,7 @@ from ..fields import Fields
 from ..hit import Hit, key_id
 from ..http import Request, Response
 
-__all__ = ["KEYS", "SCHEMAS", "Snowplow"]
+__all__ = ["KEYS", "SCHEMAS", "Snowplow", "complete"]
 
 
 def _words(*texts: str) -> list[str]:
@@ -291,7 +291,7 @@ class Snowplow(Backend):
         """
         stamp = str(int(now * 1000))
         payloads = [self.payload(hit) | {"stm": stamp} for hit in hits]
-        whole = [position for position, hit in enumerate(hits) if hit.kind == "payload" or _whole(payloads[position])]
+        whole = [position for position, hit in enumerate(hits) if hit.kind == "payload" or complete(payloads[position])]
         parcels: list[Parcel] = []
         posted: list[int] = whole
         if self.method == "get":
@@ -458,7 +458,8 @@ def _event(kind: str, native: Mapping[str, Any]) -> str:
     return "ue" if native.get("ue_pr") or native.get("ue_px") else _EVENTS.get(kind, "ue")
 
 
-def _whole(payload: Mapping[str, str]) -> bool:
+def complete(payload: Mapping[str, str]) -> bool:
+    """Tell whether a payload has what its event type cannot do without."""
     return payload.keys() >= set(_REQUIRED.get(payload["e"], ()))
 
 

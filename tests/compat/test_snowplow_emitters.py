@@ -397,6 +397,8 @@ def test_the_gate_is_there_for_the_asking(collector: Collector) -> None:
         tracker = Tracker(emitter).set_ip_address("203.0.113.77")
         thing = SelfDescribingJson(THING, {"text": "ask a@b.example"})
         tracker.track_page_view("https://e.example/?token=abc", context=[thing], tstamp=1368725287000)
+        tracker.track_ecommerce_transaction("ann@example.org", 35)
+        assert emitter.stats()["withheld"] == 1, "no order without its id"
     [event] = collector.events
     judge([event])
     assert event["ip"] == "203.0.0.0"

@@ -23,7 +23,7 @@ from ...hit import Hit, new_id
 from ...http import Response
 from ...privacy.policy import Policy
 from ...providers.base import Shell
-from ...providers.snowplow import Snowplow
+from ...providers.snowplow import Snowplow, complete
 from ...transports import default as transports
 from ...verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 from . import contracts
@@ -420,7 +420,11 @@ class Emitter:
         found = hit_of(native)
         draft = {"id": found.id, "kind": "reduced", "time": found.time, **known, "native": rest}
         hit = policy.seal(draft, backend.fields, notes=[])
-        return None if hit is None else dict(backend.but(base64=not plain).payload(hit))
+        sealed = None if hit is None else backend.but(base64=not plain).payload(hit)
+        if sealed is None or not complete(sealed):
+            self._site.ledger.noted(self._to, "withheld:gate")
+            return None
+        return dict(sealed)
 
     def _send(self) -> None:
         if self._inline and not _busy.calling_back:
