@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -351,6 +352,25 @@ class Batch:
     def __len__(self) -> int:
         return self._count
 
+    def refuse_twins(self) -> None:
+        """Look for two records with one id: a few in memory, more by sorting their ids in a temporary file.
+
+        Raises:
+            DuplicateRecord: names both records.
+        """
+        if self._file is None:
+            for _ in unique(self):
+                pass
+            return
+        with _temporary_database() as database:
+            database.execute("CREATE TABLE ids (id TEXT)")
+            database.execute("BEGIN")
+            database.executemany("INSERT INTO ids VALUES (?)", ((record["_id"],) for record in self))
+            found = database.execute("SELECT id FROM ids GROUP BY id HAVING count(*) > 1 LIMIT 1").fetchone()
+        if found is not None:
+            one, other = islice((record for record in self if record["_id"] == found[0]), 2)
+            raise twins(one, other)
+
     def close(self) -> None:
         """Drop the temporary file. What is held in memory stays readable for a sink that kept the batch."""
         if self._file is not None:
@@ -375,7 +395,7 @@ def unique(records: Iterable[Record], *, held: int = HELD) -> Iterator[Record]:
     far: sqlite3.Connection | None = None
     find = "SELECT record FROM seen WHERE id = ?"
     insert = "INSERT OR IGNORE INTO seen VALUES (?, ?)"
-    try:
+    with ExitStack() as stack:
         for record in records:
             key = record["_id"]
             if key in near:
@@ -386,18 +406,24 @@ def unique(records: Iterable[Record], *, held: int = HELD) -> Iterator[Record]:
             else:
                 near[key] = record
                 if len(near) > held:
-                    # "" is a private database in a temporary file, with its own small page cache.
-                    far = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-                    for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-16000"):
-                        far.execute(f"PRAGMA {pragma}")
+                    far = stack.enter_context(_temporary_database())
                     far.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, record BLOB) WITHOUT ROWID")
                     far.execute("BEGIN")
                     far.executemany(insert, ((key, _encode(one)) for key, one in near.items()))
                     near = {}
             yield record
+
+
+@contextmanager
+def _temporary_database() -> Iterator[sqlite3.Connection]:
+    # "" is a private database in a temporary file, with its own small page cache.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-16000"):
+            database.execute(f"PRAGMA {pragma}")
+        yield database
     finally:
-        if far is not None:
-            far.close()
+        database.close()
 
 
 def twins(one: Record, other: Record) -> DuplicateRecord:

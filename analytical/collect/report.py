@@ -335,16 +335,14 @@ class Report:
             with self._saying(None):
                 periods = self.due(where)
             for number, period in enumerate(periods, 1):
-                with self._naming(period):
-                    records: Iterable[Record] = self.read(period)
+                with self._naming(period), Batch(self.read(period)) as batch:
                     if not where.finds_duplicates:
-                        records = unique(records)
-                    with Batch(records) as batch:
-                        where.write(batch, None if period.span == NOW else period, self.target())
-                        outcome.periods += 1
-                        outcome.records += len(batch)
-                        if progress is not None:
-                            progress(period, number, len(periods), len(batch))
+                        batch.refuse_twins()
+                    where.write(batch, None if period.span == NOW else period, self.target())
+                    outcome.periods += 1
+                    outcome.records += len(batch)
+                    if progress is not None:
+                        progress(period, number, len(periods), len(batch))
             failed = False
         finally:
             # Periods that are whole are kept even where a later one failed; the first error is the one to show.

@@ -16,7 +16,7 @@ from servers import Asked, Matomo, Server
 
 import analytical
 from analytical.collect import Report, Session, report_for
-from analytical.collect.records import HELD, Shape, record_id, unique
+from analytical.collect.records import HELD, Batch, Shape, record_id, unique
 from analytical.errors import (
     ConfigurationError,
     DuplicateRecord,
@@ -289,6 +289,18 @@ def test_twins_far_apart_are_found_without_holding_all() -> None:
     with pytest.raises(DuplicateRecord, match=rf"n={HELD + 7}}}.*n=-1"):
         for _ in unique(records()):
             pass
+
+
+@pytest.mark.parametrize("count", [10, HELD + 50])
+def test_twins_in_a_batch_are_found_in_memory_and_on_disk(count: int) -> None:
+    records = [{"_id": str(number), "_timestamp": "t", "timeSpan": "day", "n": number} for number in range(count)]
+    with Batch(records) as batch:
+        batch.refuse_twins()
+    with (
+        Batch([*records, {**records[3], "n": -1}]) as batch,
+        pytest.raises(DuplicateRecord, match=r"n=3\b.* and .*n=-1"),
+    ):
+        batch.refuse_twins()
 
 
 def test_an_id_hangs_on_everything_but_the_metrics() -> None:
@@ -621,7 +633,6 @@ def test_a_source_of_yours_gets_options_and_a_session_that_retries(monkeypatch: 
 
 
 def test_a_batch_may_be_read_again_and_keeps_little_in_memory() -> None:
-    from analytical.collect.records import Batch
 
     records = [{"_id": str(number), "n": number} for number in range(HELD + 5000)]
     with Batch(iter(records)) as batch:

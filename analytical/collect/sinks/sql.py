@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, MissingExtra, SinkError
 from ...retry import backoff
 from ...secrets import is_reference, resolve
 from ..period import Period, stamp
-from ..records import RESERVED, Batch, unique
+from ..records import RESERVED, Batch
 from ..sink import Sink, Target, redacted, table_name
 
 try:
@@ -124,8 +124,7 @@ class Sql(Sink):
         try:
             self._replace(table, list(columns), records, replace, target)
         except (exc.IntegrityError, _Twins) as error:
-            for _ in unique(records):
-                pass  # raises where the fault is two records with one id
+            records.refuse_twins()
             raise SinkError(f"{self.describe()}: refused the period: {_said(error)}") from None
         except exc.SQLAlchemyError as error:
             raise SinkError(f"{self.describe()}: the period was not stored: {_said(error)}") from None
