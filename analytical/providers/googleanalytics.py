@@ -24,6 +24,7 @@ from ..backend import (
     Parcel,
     compact,
     cut,
+    digest,
     language_tag,
     number,
     option,
@@ -272,7 +273,7 @@ class GoogleAnalytics(Backend):
             # A non-negative integer; anything else would void the hit.
             native["ev"] = int(value) if value is not None and value >= 0 else None
         if not native.get("cid") and not native.get("uid"):
-            native["cid"] = hit.id
+            native["cid"] = _visitor(hit.id)
         if self.aip:
             native["aip"] = 1
         if hit.consent is not None and hit.consent.get("ad_personalization") is not True:
@@ -482,6 +483,14 @@ class GoogleAnalytics4(Ga4):
 
 
 _FORM = MappingProxyType({"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def _visitor(identity: str) -> str:
+    """Return a hit's id as a visitor's: the protocol recommends a UUID of version 4, which says nothing of the time."""
+    if len(identity) != 36 or identity[14] == "4":
+        return identity
+    text = digest(identity, size=16)
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
 
 
 def _items(native: dict[str, Any]) -> list[dict[str, Any]]:

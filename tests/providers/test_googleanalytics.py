@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID, uuid4
 
 import pytest
 from sampling import cases, check_encode, check_interpret
@@ -89,6 +90,15 @@ def test_an_event_has_a_category_and_a_whole_value() -> None:
     assert (sent["ec"], sent["ea"], sent["ev"]) == ("event", "play", "12")
     assert "ev" not in pairs(Hit(id="a", kind="event", time=NOW, name="play", value=-1))
     assert pairs(Hit(id="a", kind="event", time=NOW, name="play", value=0))["ev"] == "0"
+
+
+@pytest.mark.parametrize("identity", [str(uuid4()), "019adf00-1234-7abc-8def-0123456789ab", "g-1"])
+def test_a_missing_visitor_is_a_uuid_of_version_4_derived_from_the_hit(identity: str) -> None:
+    hit = Hit(id=identity, kind="pageview", time=NOW, url="https://example.com/")
+    cid = pairs(hit)["cid"]
+    assert cid == pairs(hit)["cid"]
+    assert identity == "g-1" or UUID(cid).version == 4
+    assert cid == identity or identity[14:15] == "7"
 
 
 def test_a_user_id_stands_for_the_client_id() -> None:
