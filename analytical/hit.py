@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from random import Random
+from time import time_ns
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
@@ -159,7 +160,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
 
 
 def new_id() -> str:
-    """Return a random UUID (version 4) in canonical form.
+    """Return a new UUID (version 7: its time, to the millisecond, and 72 random bits) in canonical form.
+
+    Ids that grow with time stand beside each other in an index: a million of them on disk cost little more than one.
 
     >>> len(new_id())
     36
@@ -186,13 +189,13 @@ def _more_ids() -> str:
         # not get the same ids in all of them. Not os.urandom each time: a system call lets go of the interpreter's
         # lock, and getting it back from a busy driver costs milliseconds. An id must be unique, not secret.
         _sources.append(Random())
-    digits = f"{_sources[0].getrandbits(128 * _AT_ONCE):0{32 * _AT_ONCE}x}"
+    stamp = f"{time_ns() // 1_000_000:012x}"
+    digits = f"{_sources[0].getrandbits(72 * _AT_ONCE):0{18 * _AT_ONCE}x}"
     made = [
-        # RFC 9562 §5.4: version 4 in the 13th digit, variant 10 in the 17th.
+        # RFC 9562 §5.7: version 7 in the 13th digit, variant 10 in the 17th.
         # The two free bits of the variant's digit are left at 0, which saves half of the time.
-        f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-4{digits[at + 13 : at + 16]}-8{digits[at + 17 : at + 20]}"
-        f"-{digits[at + 20 : at + 32]}"
-        for at in range(0, 32 * _AT_ONCE, 32)
+        f"{stamp[:8]}-{stamp[8:]}-7{digits[at : at + 3]}-8{digits[at + 3 : at + 6]}-{digits[at + 6 : at + 18]}"
+        for at in range(0, 18 * _AT_ONCE, 18)
     ]
     own = made.pop()
     _ids.extend(made)

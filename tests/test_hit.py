@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 import uuid
 
 import msgspec
@@ -57,10 +58,10 @@ def test_the_vocabulary_and_the_record_agree() -> None:
     assert set(COMMON) <= set(HitFields.__annotations__)
 
 
-def test_new_ids_are_uuids_of_version_4() -> None:
+def test_new_ids_are_uuids_of_version_7() -> None:
     ids = {new_id() for _ in range(500)}
     assert len(ids) == 500
-    assert all(uuid.UUID(item).version == 4 and str(uuid.UUID(item)) == item for item in ids)
+    assert all(uuid.UUID(item).version == 7 and str(uuid.UUID(item)) == item for item in ids)
     assert all(uuid.UUID(item).variant == uuid.RFC_4122 for item in ids)
 
 
@@ -96,7 +97,7 @@ def test_ids_do_not_follow_the_applications_random_numbers() -> None:
         random.seed(42)
         made.update(new_id() for _ in range(100))
     assert len(made) == 300
-    assert all(uuid.UUID(one).version == 4 and str(uuid.UUID(one)) == one for one in made)
+    assert all(uuid.UUID(one).version == 7 and str(uuid.UUID(one)) == one for one in made)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -113,3 +114,10 @@ def test_a_forked_child_makes_ids_of_its_own() -> None:
         made = file.read().split("\n")
     assert len(set(made)) == 100
     assert not set(made) & {new_id() for _ in range(100)}
+
+
+def test_ids_grow_with_time() -> None:
+    made = [new_id() for _ in range(2_000)]
+    stamps = [int(one.replace("-", "")[:12], 16) / 1000 for one in made]
+    assert stamps[100:] == sorted(stamps[100:])
+    assert abs(time.time() - stamps[-1]) < 60
