@@ -70,7 +70,8 @@ _VIAS = words(
 STREET_END = lazy(
     r"(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|chaussee|steig|stieg|straat|laan|plein|gracht|kade"
     r"|dijk|singel|gatan|vägen|gränd|torget|"
-    r"gade|vej|katu)((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: "
+    r"gade|vej|katu|(?<=am )(?:markt|ring|wall|park|bach|berg|see|hof|tor|bahnhof|hang|wald|rain|graben|anger|brunnen"
+    r"|schloss|rathaus|dom|sportplatz))((?: des| der| am)?(?: [^\W\d_]\w{2,20}){0,2} )?\s?(?<= )\d{1,4}(?: "
     r"?[a-z])?(?![\w%])(?:[-/]\d{1,4})?"
     r"(?:,? (?:[a-z]-)?\d{4,5} [^\W\d_][\w.-]{2,30})?"
 )

@@ -175,7 +175,8 @@ def code(text: str) -> bool:
     if sum(map(str.isdigit, text)) >= 2:
         return True
     written = text.islower() or text.isupper() or text.istitle()
-    return not written and (_mixed(text) or unwritten(text) >= _UNWRITTEN_CODE)
+    drawn = _mixed(text) or unwritten(text) >= _UNWRITTEN_CODE or any(map(str.isdigit, text))
+    return not written and drawn
 
 
 def token_label(run: str, *, strict: bool) -> str | None:

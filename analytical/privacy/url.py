@@ -342,7 +342,7 @@ def _path(path: str, strict: bool) -> str:
             label: str | None = "removed"
         else:
             label = _segment(segment, before, strict, index == last)
-        before = segment.lower() if label is None else ""
+        before = segment.lower() if label in (None, "id") else ""
         if label is not None:
             segments[index] = f":{label}"
             changed = True
@@ -375,7 +375,7 @@ def _segment(raw: str, before: str, strict: bool, last: bool) -> str | None:
         words = raw.lower().replace("_", "-").split("-")
         if _CONTEXT.isdisjoint(words) and _PLACES.isdisjoint(words) and all(map(_written, re.split("[-_.]", raw))):
             pairs = sum(len(word.partition(".")[0]) == 2 for word in words)
-            if pairs < 6 and (len(raw) < 16 or len(words) > 1):
+            if pairs < 3 and (len(raw) < 16 or len(words) > 1):
                 return _in_context(raw, raw, before, strict, last) if before else None
     text = decoded(raw)
     if raw[0] == ":" and raw[1:].replace("-", "").isalpha():
@@ -433,7 +433,7 @@ def _in_context(raw: str, text: str, before: str, strict: bool, last: bool) -> s
         return None
     digits = sum(character.isdigit() for character in text)
     plain = text.lower()
-    if before in _CREDENTIAL and plain not in RESERVED and _credential(text, digits, before):
+    if before in _CREDENTIAL and plain not in RESERVED and (code(text) or _credential(text, digits, before)):
         return "token"
     if before in _CONTACT and digits >= 7 and before not in PEOPLE and digits * 2 > len(text):
         return "phone"
