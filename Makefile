@@ -48,8 +48,11 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict, spelling
 docs: $(VENV)/.dev  ## the documentation, in docs/_build/html
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.dev  ## what a user would want to check: peers side by side, in one run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+$(VENV)/.bench: pyproject.toml benchmarks/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[redis,kafka]' -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.bench  ## what a user would want to check: peers side by side, in one run; ARGS=--quick for a minute
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## remove what was built
