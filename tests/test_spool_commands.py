@@ -333,3 +333,42 @@ def test_both_are_commands_of_analytical(monkeypatch: pytest.MonkeyPatch, capsys
             main()
         assert ended.value.code in (None, 0)
     assert "replay" in capsys.readouterr().out
+
+
+# -- on a terminal ------------------------------------------------------------------------------------------------
+
+
+def typed(*arguments: object, timeout: float = 60.0) -> tuple[int, str]:
+    """Run a command on a terminal of its own; return how it ended and what was shown."""
+    pty = pytest.importorskip("pty")
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "analytical", *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env={**os.environ, "TERM": "xterm"})
+    os.close(child)
+    ends = threading.Timer(timeout, process.kill)
+    ends.start()
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while piece := os.read(parent, 65_536):
+            shown += piece
+    ends.cancel()
+    os.close(parent)
+    return process.wait(), shown.decode()
+
+
+def test_a_worker_shows_one_live_line(platform: Platform, box: Path, tmp_path: Path) -> None:
+    fill(box, 30)
+    where = settings(tmp_path, platform.url)
+    code, shown = typed("worker", "--spool", box, "--config", where, "--once")
+    assert code == 0, shown
+    assert "\x1b[2K" in shown  # a line that is written anew
+    assert "0 waiting · 30 delivered" in shown
+
+
+def test_long_work_shows_a_bar(box: Path) -> None:
+    fill(box, 1_001)
+    code, shown = typed("outbox", "purge", "--spool", box, "--yes")
+    assert code == 0, shown
+    assert "deleting" in shown
+    assert "100%" in shown
+    assert "1,001 hits deleted" in shown

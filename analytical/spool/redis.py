@@ -239,7 +239,7 @@ class RedisSpool:
         self._put, self._settle, self._beat = register(_PUT), register(_SETTLE), register(_BEAT)
         self._shipped, self._replayed, self._purged = register(_SHIP), register(_REPLAY), register(_PURGE)
         # A name for each process: what it holds is its own until the lease ends.
-        self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[:8]}"
+        self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}"
         self._pace = 0.05
         self._closed = False
         #: Whether Redis did not answer when it was last asked.
