@@ -17,7 +17,7 @@ DAY = 86400.0
 
 def linkable(visitors: VisitorId, *, people: int = 50) -> int:
     """Return how many pairs of contexts (day, site, provider) share an id, or the half of one, for any person."""
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[int, str]] = Counter()
     contexts = itertools.product(range(4), ("a.example", "b.example"), ("ga4", "matomo", "snowplow", "umami"))
     for day, site, provider in contexts:
         for person in range(people):
@@ -29,7 +29,8 @@ def linkable(visitors: VisitorId, *, people: int = 50) -> int:
                 now=20_000 * DAY + day * DAY,
             )
             plain = made.replace("-", "").replace(".", "")
-            seen.update({plain, plain[:8], plain[-8:]})
+            # Two people's ids may share eight digits by accident; one person's must not, in two contexts.
+            seen.update({(person, part) for part in (plain, plain[:8], plain[-8:])})
     return sum(count * (count - 1) // 2 for count in seen.values() if count > 1)
 
 
