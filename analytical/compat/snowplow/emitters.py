@@ -144,6 +144,8 @@ class Emitter:
 
     #: Whether the call that fills the buffer sends it.
     _inline = True
+    #: Seconds that a thread waits for more once the buffer is full.
+    _gathering = 0.0
 
     def __init__(
         self,
@@ -232,7 +234,7 @@ class Emitter:
         self._spool = StoreSpool(
             store, batch_size=min(size, capacity or size), byte_limit=byte_limit, linger=LINGER, capacity=capacity
         )
-        self._driver = _Driver(self._spool, connections=connections, linger=0.0)
+        self._driver = _Driver(self._spool, connections=connections, linger=self._gathering)
         self._to = f"snowplow-emitter#{next(_numbers)}"
         self.on_success = on_success
         self.on_failure = on_failure
@@ -493,6 +495,8 @@ class AsyncEmitter(Emitter):
     """
 
     _inline = False
+    # A caller in a hurry fills many buffers; they leave together, and it is not held up by the work on each.
+    _gathering = 0.02
 
     def __init__(
         self,
