@@ -35,8 +35,14 @@ EXIT_SECONDS = 1.5
 LINGER = 0.03
 #: Seconds after which a connection's thread that found nothing to do ends; the last one stays.
 IDLE = 2.0
-#: Requests under way at once when a destination is first spoken to, or comes back; each answer adds one.
+#: Requests under way at once when a destination is first spoken to, or comes back; each answer adds one. Where a batch
+#: is small, and may be one request for every hit, more at first, and each answer adds as many as it had hits.
 START = 4
+START_SMALL = 16
+SMALL = 50
+#: Seconds at the end for what is under way to come back; and at most, where there is no deadline.
+REST = 0.3
+LONGEST_REST = 10.0
 #: Seconds after which a batch under way has its lease renewed, and after which its thread is taken for lost.
 RENEW = 5.0
 ABANDONED = 600.0
@@ -134,8 +140,10 @@ class ThreadDelivery:
         if carrier is None:
             return
         carrier.hurry()
-        carrier.wait_empty(None if timeout is None else self.monotonic() + timeout, ending=True)
+        deadline = None if timeout is None else self.monotonic() + timeout
+        carrier.wait_empty(self._last_call(deadline), ending=True)
         carrier.stop()
+        carrier.rest(deadline)
         lost = carrier.give_up("closed")
         with self._lock:
             self._carriers.pop(to, None)
@@ -158,11 +166,20 @@ class ThreadDelivery:
         carriers = list(self._carriers.values())
         for carrier in carriers:
             carrier.hurry()
+        last = self._last_call(deadline)
         for carrier in carriers:
-            carrier.wait_empty(deadline, ending=True)
+            carrier.wait_empty(last, ending=True)
         for carrier in carriers:
             carrier.stop()
+        for carrier in carriers:
+            carrier.rest(deadline)
         return sum(carrier.give_up("exit" if exiting else "closed") for carrier in carriers)
+
+    def _last_call(self, deadline: float | None) -> float | None:
+        """Return when nothing more shall be begun, so that what is under way can come back by the deadline."""
+        if deadline is None:
+            return None
+        return deadline - min(REST, max(0.0, deadline - self.monotonic()) / 4)
 
     # -- the less usual ways of a hit -----------------------------------------------------------------------------
 
@@ -234,7 +251,13 @@ class _Carrier:
         self.route = route
         self.observer = route.observer
         self._connections = max(1, route.connections or self._driver.connections)
-        self._allowed = min(START, self._connections)
+        self._allowed = self._few()
+
+    def _few(self) -> int:
+        return min(START_SMALL if self.route.max_batch <= SMALL else START, self._connections)
+
+    def _step(self, hits: int) -> int:
+        return hits if self.route.max_batch <= SMALL else 1
 
     def expect(self, identity: str, done: Done) -> None:
         with self._lock:
@@ -307,6 +330,16 @@ class _Carrier:
             return True
         finally:
             self._hurried = max(0, self._hurried - 1)
+
+    def rest(self, deadline: float | None) -> None:
+        """Wait for what is under way to come back and be written down: else whoever is next sends it again."""
+        monotonic = self._driver.monotonic
+        latest = monotonic() + LONGEST_REST
+        until = latest if deadline is None else min(deadline, latest)
+        bell = threading.Lock()
+        bell.acquire()
+        while self._active and (left := until - monotonic()) > 0:
+            bell.acquire(timeout=min(left, 0.01))
 
     def _hopeless(self, deadline: float | None) -> bool:
         """Tell whether waiting until then is in vain: the destination is down, or another process sees to it."""
@@ -460,9 +493,9 @@ class _Carrier:
             del self._under_way[me]
             with self._lock:
                 if self._breaker.heard(answers, started=started, now=driver.monotonic()):
-                    self._allowed = min(self._allowed + 1, self._connections)
+                    self._allowed = min(self._allowed + self._step(len(going)), self._connections)
                 elif self._breaker.open:
-                    self._allowed = min(START, self._connections)
+                    self._allowed = self._few()
             now = driver.clock()
             jitter = driver.uniform(0.0, 1.0)
             durable, probing = self._spool.durable, self._breaker.open
