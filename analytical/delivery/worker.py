@@ -60,7 +60,7 @@ class Worker:
             if tick is not None:
                 tick()
         empty = self.driver.flush(self._drain if self._stopped else 0.0)
-        self.driver.close(0.0)
+        self.driver.close(0.0 if empty else 0.5)
         return empty
 
     @contextlib.contextmanager
