@@ -219,6 +219,12 @@ def test_explain_shows_what_would_leave_and_sends_nothing() -> None:
     receipts = {receipt.field: receipt for receipt in shown.receipts}
     assert receipts["client_ip"].changed
     assert site.explain("event", "signup", url="https://example.com/")
+    assert (
+        b"e_a=signup" in site.explain("event", {"e_a": "signup", "e_c": "account"}, url="https://example.com/")[0].body
+    )
+    assert b"action_name=Home" in site.explain({"url": "https://example.com/", "action_name": "Home"})[0].body
+    with pytest.raises(InvalidHit, match="hit type first"):
+        site.explain({"action_name": "Home"}, {"url": "https://example.com/"})
 
 
 def test_explain_says_why_nothing_would_leave() -> None:

@@ -241,7 +241,7 @@ class Shell(Vocabulary):
 
     def explain(
         self,
-        hit_type: str = "pageview",
+        hit_type: str | Mapping[str, Any] = "pageview",
         params: Mapping[str, Any] | str | None = None,
         /,
         **fields: Unpack[HitFields],
@@ -249,10 +249,14 @@ class Shell(Vocabulary):
         """Return what a call would send, without sending, counting or storing anything.
 
         Args:
-            hit_type: ``pageview``, ``event`` …
+            hit_type: ``pageview``, ``event`` …; left out, a mapping of the provider's own keys is a page view's.
             params: the provider's own keys; for an event, its name will do.
             fields: the common names.
         """
+        if isinstance(hit_type, Mapping):
+            if params is not None:
+                raise InvalidHit("explain() takes the hit type first, then the provider's own keys")
+            hit_type, params = "pageview", hit_type
         if isinstance(params, str):
             fields["name"] = params
             params = None
