@@ -112,6 +112,7 @@ class Breaker:
         self.failures = 0
         self.until = 0.0
         self._opened = 0.0
+        self._failing = 0.0
 
     @property
     def open(self) -> bool:
@@ -142,15 +143,17 @@ class Breaker:
         if asked:
             self.until = max(self.until, now + min(asked, LONGEST_PAUSE))
         if not down and not stop:
-            if any(verdict.state != "retry" for verdict in verdicts):
+            # A good answer to what was asked before the last bad one tells nothing new.
+            if started >= self._failing and any(verdict.state != "retry" for verdict in verdicts):
                 self.failures = 0
             return not asked
         if started < self._opened and self.open:
             return False
+        self._failing = max(self._failing, started)
         self.failures = max(self.failures + 1, THRESHOLD if asked else 0)
         if self.open:
             self._opened = now
-            wait = backoff(self.failures - THRESHOLD + 1, base=BASE, cap=CAP, uniform=self._uniform)
+            wait = backoff(self.failures - THRESHOLD + 1, base=2 * BASE, cap=CAP, uniform=self._uniform)
             self.until = max(self.until, now + wait)
         return False
 

@@ -416,7 +416,8 @@ class _Carrier:
             pause = self._breaker.pause(now)
             if pause > 0:
                 return pause
-            if self._active >= (1 if self._breaker.open else self._allowed):
+            few = 1 if self._breaker.open else min(START, self._allowed) if self._breaker.failures else self._allowed
+            if self._active >= few:
                 return None
             self._active += 1
             return 0.0
