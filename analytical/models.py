@@ -57,7 +57,7 @@ class Provider(Shell):
             that is a file, else in memory.
         ambiguous: what becomes of a hit whose request was sent and never answered: ``retry`` may count it twice where
             the platform does not recognise a repeated id, ``drop`` may not count it at all.
-        connections: requests to the platform under way at once, in the background; 48 unless told.
+        connections: requests to the platform under way at once, in the background; 32 unless told.
         to: the destination's name in queues and logs.
         options: the provider's own options; a secret may be given as ``env:NAME`` or ``file:PATH``.
 

@@ -80,7 +80,7 @@ def take_cost(spool: Spool) -> float:
 
 
 def end_to_end(
-    url: str, hits: Sequence[Hit], transport: Any, *, spool: Any = None, batch: int = BATCH, connections: int = 48
+    url: str, hits: Sequence[Hit], transport: Any, *, spool: Any = None, batch: int = BATCH, connections: int = 32
 ) -> tuple[float, float, float]:
     """Return hits a second, CPU seconds for a thousand, and the caller's microseconds for one."""
 
@@ -226,7 +226,7 @@ def over_http(server: Sink, hits: Sequence[Hit], repeats: int, durable: Callable
             say(f"end to end, {name}", statistics.median(values), max(values) - min(values), unit)
         transport.close()
     server.reset(delay=0.05)
-    for batch, connections, count in ((BATCH, 48, len(hits)), (1, 48, 1_500), (1, 128, 3_000)):
+    for batch, connections, count in ((BATCH, 32, len(hits)), (1, 32, 1_500), (1, 128, 3_000)):
         transport = Http11Transport()
         rate, _, _ = end_to_end(url, hits[:count], transport, batch=batch, connections=connections)
         say(f"50 ms round trip, {batch} a request, {connections} connections", rate, 0, "hits/s")

@@ -68,7 +68,7 @@ class ThreadDelivery:
         self,
         spool: Spool | str | PathLike[str] | None = None,
         *,
-        connections: int = 48,
+        connections: int = 32,
         linger: float = LINGER,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

@@ -348,6 +348,9 @@ class Snowplow(Backend):
                     out[key] = text[:longest]
         if "dtm" not in out and "ttm" not in out:
             out["dtm"] = str(int(hit.time * 1000))
+        # A native value that is none, such as an infinite number, leaves what the whole request needs as it was.
+        out.setdefault("tv", self.tracker)
+        out.setdefault("p", self.platform)
         return out
 
     def _json(self, out: dict[str, str], key: str, value: Any) -> None:
