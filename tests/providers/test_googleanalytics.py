@@ -92,7 +92,9 @@ def test_an_event_has_a_category_and_a_whole_value() -> None:
     assert pairs(Hit(id="a", kind="event", time=NOW, name="play", value=0))["ev"] == "0"
 
 
-@pytest.mark.parametrize("identity", ["0b6ff8f1-6a0f-4f2d-9c7e-3f2a5d1c8e90", "019adf00-1234-7abc-8def-0123456789ab", "g-1"])
+@pytest.mark.parametrize(
+    "identity", ["0b6ff8f1-6a0f-4f2d-9c7e-3f2a5d1c8e90", "019adf00-1234-7abc-8def-0123456789ab", "g-1"]
+)
 def test_a_missing_visitor_is_a_uuid_of_version_4_derived_from_the_hit(identity: str) -> None:
     hit = Hit(id=identity, kind="pageview", time=NOW, url="https://example.com/")
     cid = pairs(hit)["cid"]
