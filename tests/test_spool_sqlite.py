@@ -410,9 +410,13 @@ def test_nothing_is_made_before_it_is_needed(path: Path) -> None:
 def test_fsync_is_asked_for_when_it_is_paid_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    opened(path).put("web", make_hit())
+    spool = opened(path)
+    spool.put("web", make_hit())
+    spool.close()
     assert synced == []
-    opened(path.with_name("other.db"), fsync=True).put("web", make_hit())
+    spool = opened(path.with_name("other.db"), fsync=True)
+    spool.put("web", make_hit())
+    spool.close()
     assert len(synced) >= 1
 
 

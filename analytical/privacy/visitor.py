@@ -550,7 +550,10 @@ class SqlSalts:
         except ImportError:
             raise MissingExtra("the salts in a database", "sql") from None
         self._sql: Any = sqlalchemy
-        self._engine: Any = sqlalchemy.create_engine(url, pool_pre_ping=True) if isinstance(url, str) else url
+        # No pool: a salt is asked for once a period, and a connection kept so long would be shared with children.
+        self._engine: Any = (
+            sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool) if isinstance(url, str) else url
+        )
         self._table: Any = sqlalchemy.Table(
             table,
             sqlalchemy.MetaData(),
