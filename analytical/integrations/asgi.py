@@ -49,6 +49,8 @@ class Middleware:
         self.app = app
         self.site = Site(provider, pageviews)
         self._proxies = proxies
+        #: The event loop keeps no task alive by itself.
+        self._finishing: set[asyncio.Future[None]] = set()
 
     def route(self, scope: Mapping[str, Any]) -> str | None:
         """Return the template of the address, where a framework knows it."""
@@ -98,4 +100,8 @@ class Middleware:
         )
         said = scope.get(KEY)
         # A provider may deliver inline, and making one reads its configuration: neither may hold up the event loop.
-        await asyncio.to_thread(self.site.finish, facts, response, said)
+        finishing = asyncio.ensure_future(asyncio.to_thread(self.site.finish, facts, response, said))
+        self._finishing.add(finishing)
+        finishing.add_done_callback(self._finishing.discard)
+        # A visitor who leaves with the last byte has the server cancel what is still awaited here; the page was seen.
+        await asyncio.shield(finishing)
