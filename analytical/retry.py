@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from random import SystemRandom
 
-__all__ = ["RETRYABLE_STATUSES", "backoff", "retry_after"]
+__all__ = ["RETRYABLE_STATUSES", "backoff", "retry_after", "system_uniform"]
 
 #: Statuses that say "not now": RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4 and every 5xx.
 RETRYABLE_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 
 _LONGEST = 7 * 86_400.0
 
+#: The source of jitter: the system's. Drawing from the application's own generator in a thread would disturb whoever
+#: seeded it, and processes that seed alike would come back together.
+system_uniform = SystemRandom().uniform
+
 
 def backoff(
-    attempt: int, *, base: float = 0.5, cap: float = 60.0, uniform: Callable[[float, float], float] = random.uniform
+    attempt: int, *, base: float = 0.5, cap: float = 60.0, uniform: Callable[[float, float], float] = system_uniform
 ) -> float:
     """Return how many seconds to wait before the next attempt: exponential with full jitter.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from base64 import b64encode
@@ -15,7 +14,7 @@ import msgspec
 
 from ..errors import QuotaExhausted, ReportError, SourceError
 from ..http import NoResponse, Request, Response, mask
-from ..retry import backoff, retry_after
+from ..retry import backoff, retry_after, system_uniform
 from ..transports import Transport
 from .protocol import Refusal, json_of, refusal_by_status
 
@@ -95,7 +94,7 @@ class Session:
         error: type[ReportError] = SourceError,
         clock: Callable[[], float] | None = None,
         wait: Callable[[float], object] | None = None,
-        uniform: Callable[[float, float], float] = random.uniform,
+        uniform: Callable[[float, float], float] = system_uniform,
     ) -> None:
         self._transport = transport
         self._own = transport is None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 
 from ..hit import Hit
-from ..retry import backoff
+from ..retry import backoff, system_uniform
 from ..route import Route
 from ..spool import Entry
 from ..verdict import NOT_TRIED, Verdict, dropped, expired, rejected
@@ -107,7 +106,7 @@ class Breaker:
     asked for time (``Retry-After``) or refused the credentials, and closes with the first hit that is taken.
     """
 
-    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(self, uniform: Callable[[float, float], float] = system_uniform) -> None:
         self._uniform = uniform
         self.failures = 0
         self.until = 0.0

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from typing import Any
 from ..errors import AnalyticalError, ConfigurationError, MissingExtra
 from ..hit import Hit
 from ..observe import State
+from ..retry import system_uniform
 from ..route import Route
 from ..spool import LONGEST, Entry, Spool
 from ..verdict import UNCONFIRMED, Verdict, retry
@@ -270,7 +270,7 @@ class _Tasks:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        uniform: Callable[[float, float], float] = random.uniform,
+        uniform: Callable[[float, float], float] = system_uniform,
     ) -> None:
         self._clock = clock
         self._monotonic = monotonic

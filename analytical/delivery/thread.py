@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import logging
 import os
-import random
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from os import PathLike
 from ..errors import UnknownName, did_you_mean
 from ..hit import Hit
 from ..observe import State
+from ..retry import system_uniform
 from ..route import Route
 from ..spool import Entry, Spool, open_spool
 from ..spool.memory import MemorySpool
@@ -72,7 +72,7 @@ class ThreadDelivery:
         linger: float = LINGER,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        uniform: Callable[[float, float], float] = random.uniform,
+        uniform: Callable[[float, float], float] = system_uniform,
     ) -> None:
         self.spool: Spool = MemorySpool() if spool is None else open_spool(spool)
         self.connections = connections

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import random
 import threading
 import time
 import weakref
@@ -24,6 +23,7 @@ from ...http import Response
 from ...privacy.policy import Policy
 from ...providers.base import Shell
 from ...providers.snowplow import Snowplow, complete
+from ...retry import system_uniform
 from ...transports import default as transports
 from ...verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 from . import contracts
@@ -629,7 +629,7 @@ def redis_client() -> Any:
 
 def pause_before(attempt: int) -> float:
     """Return how many seconds to wait before an attempt: up to ten, with jitter."""
-    return random.uniform(0.5, 1.0) * min(10.0, 2.0**attempt)
+    return system_uniform(0.5, 1.0) * min(10.0, 2.0**attempt)
 
 
 def _arrived(verdict: Verdict) -> bool:
