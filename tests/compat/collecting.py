@@ -157,6 +157,12 @@ def collect(
     )
 
 
+def bare_environment() -> dict[str, str]:
+    """Return what a command is started with: nothing of this machine's settings, but the measuring of coverage."""
+    kept = ("PATH", "HOME", "LD_LIBRARY_PATH")
+    return {name: value for name, value in os.environ.items() if name in kept or name.startswith("COVERAGE")}
+
+
 def run(
     directory: Path,
     arguments: list[str],
@@ -165,14 +171,13 @@ def run(
     now: str | None = None,
     command: tuple[str, ...] = ("-c", "import sys; from analytical.compat.ppcollector import main; sys.exit(main())"),
 ) -> Run:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     paths = []
     if now is not None:
         frozen = directory / "frozen"
         frozen.mkdir(exist_ok=True)
         frozen.joinpath("sitecustomize.py").write_text(_FROZEN.format(now=now))
         paths.append(str(frozen))
-    environment = {**kept, "TZ": "UTC", "PYTHONPATH": os.pathsep.join(paths), **(env or {})}
+    environment = {**bare_environment(), "TZ": "UTC", "PYTHONPATH": os.pathsep.join(paths), **(env or {})}
     done = subprocess.run(
         [sys.executable, *command, *arguments],
         cwd=directory,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collecting import Answer, Side, serving
+from collecting import Answer, Side, bare_environment, serving
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = Path(__file__).parent / "samples"
@@ -123,12 +122,11 @@ def configuration(url: str, port: int, mapping: Mapping[str, Any] = MAPPING, **m
 @contextmanager
 def cton(directory: Path, service: str = "t", port: int = 0) -> Iterator[Cton]:
     log = directory / "said.txt"
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
     with log.open("w") as out:
         process = subprocess.Popen(
             [*COMMAND, "-s", service, "-c", "./config.json"],
             cwd=directory,
-            env=environment,
+            env=bare_environment(),
             stdout=out,
             stderr=subprocess.STDOUT,
             text=True,
@@ -136,8 +134,12 @@ def cton(directory: Path, service: str = "t", port: int = 0) -> Iterator[Cton]:
     try:
         yield Cton(process, port, log)
     finally:
-        process.kill()
-        process.wait()
+        process.send_signal(signal.SIGINT)  # as Ctrl-C ends it, so that what it ran is counted as tested
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -470,7 +472,7 @@ def test_abstract_api_is_the_same_class() -> None:
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    environment = bare_environment()
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=directory,
