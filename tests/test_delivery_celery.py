@@ -286,6 +286,8 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_transport_options=(
         {"visibility_timeout": 2, "unacked_restore_limit": 100, "polling_interval": 0.1, "unacked_mutex_expire": 2,
+         # By default what a dead worker held is looked for every hundred seconds.
+         "unacked_restore_interval": 1, "unacked_restore_throttle": 1,
          # What is held is kept apart from what other programs, and other tests, hold.
          "unacked_key": os.environ["QUEUE"] + "-held", "unacked_index_key": os.environ["QUEUE"] + "-index",
          "unacked_mutex_key": os.environ["QUEUE"] + "-mutex"}
