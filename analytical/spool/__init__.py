@@ -19,7 +19,7 @@ from ..hit import Hit
 from ..registry import Registry
 from ..verdict import Verdict
 
-__all__ = ["LEASE", "LONGEST", "SPOOLS", "Entry", "Lost", "Spool", "open_spool", "options_of"]
+__all__ = ["LEASE", "LONGEST", "SPOOLS", "Entry", "Lost", "Spool", "open_spool", "options_of", "query_of", "switch"]
 
 #: Seconds that a lease lasts; a taker that neither settles nor renews by then has lost the hits to the next.
 LEASE = 20.0
@@ -214,14 +214,58 @@ def options_of(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str
     ('outbox.db', {'hits': 10})
     """
     parts = urlsplit(url)
-    found: dict[str, Any] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in known:
-            raise ConfigurationError(
-                f"{parts.scheme}://…?{name}=: no such option.{did_you_mean(name, known)} Options: {', '.join(known)}"
-            )
-        try:
-            found[name] = known[name](value)
-        except ValueError:
-            raise ConfigurationError(f"{parts.scheme}://…?{name}={value}: expected another kind of value") from None
+    found, _ = query_of(url, known)
     return unquote(parts.netloc + parts.path[1:]) if not parts.netloc else unquote(parts.netloc + parts.path), found
+
+
+def query_of(
+    url: str,
+    known: Mapping[str, Callable[[str], Any]],
+    *,
+    theirs: Callable[[str], bool] = lambda name: False,
+    also: str = "",
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Read the query of a spool's URL: our options, each through its reader, and as they stand those of a library.
+
+    Args:
+        url: of the spool.
+        known: our options, each with its reader.
+        theirs: whether an option is the library's.
+        also: what the error message says of those, after naming ours.
+
+    Raises:
+        ConfigurationError: as :func:`options_of`.
+
+    >>> query_of("redis://host/0?hits=10&db=3", {"hits": int}, theirs=lambda name: name == "db")
+    ({'hits': 10}, [('db', '3')])
+    """
+    parts = urlsplit(url)
+    found: dict[str, Any] = {}
+    rest: list[tuple[str, str]] = []
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in known:
+            try:
+                found[name] = known[name](value)
+            except ValueError:
+                raise ConfigurationError(f"{parts.scheme}://…?{name}={value}: expected another kind of value") from None
+        elif theirs(name):
+            rest.append((name, value))
+        else:
+            raise ConfigurationError(
+                f"{parts.scheme}://…?{name}=: no such option.{did_you_mean(name, known)} "
+                f"Options: {', '.join(known)}{also}"
+            )
+    return found, rest
+
+
+def switch(text: str) -> bool:
+    """Read yes or no.
+
+    >>> switch("on"), switch("No")
+    (True, False)
+    """
+    if text.lower() in ("1", "true", "yes", "on", ""):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{text!r}: expected yes or no")

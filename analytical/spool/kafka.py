@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import os
 import re
 import threading
@@ -24,17 +23,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-import msgspec
-
-from ..errors import ConfigurationError, MissingExtra, did_you_mean
+from ..errors import ConfigurationError, MissingExtra
 from ..hit import Hit
 from ..observe import STATES
 from ..secrets import resolve
 from ..verdict import DELIVERED, Verdict
-from . import LEASE, Entry, Lost
-from ._shipping import Shipping, read_queued
+from . import LEASE, Entry, Lost, query_of, switch
+from ._remote import FETCH, WINDOW, Destination, RemoteSpool
+from ._shipping import read_queued
 from .memory import Queue
 
 try:
@@ -44,16 +42,8 @@ except ImportError:
 
 __all__ = ["KafkaSpool"]
 
-log = logging.getLogger("analytical.spool")
-
-#: Hits of one destination that this process holds on their way out, and how many it fetches at once.
-_WINDOW, _FETCH = 5_000, 500
 #: Seconds between two commits: what a worker settled since then is delivered again when it is killed.
 _COMMIT = 0.2
-#: Seconds for which a Kafka that did not answer is not asked for numbers.
-_AWAY = 1.0
-#: Seconds for which nobody waits for it after a page has waited in vain: hits are refused at once.
-_VAIN = 0.5
 
 
 class _Partition:
@@ -81,20 +71,17 @@ class _Partition:
         self.position = offset + 1
 
 
-class _Destination:
+class _Destination(Destination):
     """What this process keeps about one destination."""
 
     def __init__(self, topic: str, to: str, queue: Queue) -> None:
+        super().__init__(to, queue)
         # A topic's name has only letters, digits, dots, dashes and underscores; two names must not become one.
         safe = re.sub(r"[^A-Za-z0-9._-]", "-", to)
         if safe != to:
             safe += "-" + blake2b(to.encode(), digest_size=4).hexdigest()
-        self.to = to
         self.topic = f"{topic}.{safe}"
         self.retries, self.dead = f"{self.topic}.retry", f"{self.topic}.dead"
-        self.queue = queue
-        self.prefix = b'{"v":1,"to":' + msgspec.json.encode(to) + b',"hit":'
-        self.lost: Lost | None = None
         self.consumer: Any = None
         #: Asks how far the topics reach. Not the consumer: its questions would wait behind its own long reads.
         self.asker: Any = None
@@ -106,14 +93,12 @@ class _Destination:
         self.astray = False
         self.committed = -1e9
         self.dirty = False
-        self.refused = 0
         self.counts: dict[str, int] = dict.fromkeys(STATES, 0)
         #: How many had been put before this process began to look, less those that waited then.
         self.base: int | None = None
-        self.known = 0
 
 
-class KafkaSpool:
+class KafkaSpool(RemoteSpool[_Destination]):
     """A spool in Kafka.
 
     Args:
@@ -134,8 +119,9 @@ class KafkaSpool:
     have settled since *unconfirmed*.
     """
 
-    durable = True
-    remote = True
+    _BROKER = "Kafka"
+    _ERRORS = (KafkaException, TimeoutError)
+    _AWAY = 1.0
 
     def __init__(
         self,
@@ -156,35 +142,18 @@ class KafkaSpool:
             raise ConfigurationError("a kafka:// spool needs a broker: kafka://host:9092/topic")
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,180}", topic):
             raise ConfigurationError(f"topic={topic!r}: expected letters, digits, dots, dashes and underscores")
-        self.timeout = timeout
         self._topic = topic
         self._group = group
-        self._lease = lease
-        self._deliver = deliver
         self._assign = assign
         self._settings = {"bootstrap.servers": servers, **(settings or {})}
-        self._clock = clock
-        self._monotonic = monotonic
-        self._encode = msgspec.json.Encoder().encode
-        self._shipping: Shipping | None = None
-        if journal is not None:
-            self._shipping = Shipping(journal, self._carry, complain=self._complain, monotonic=monotonic)
-        self.blocking = self._shipping is None
-        self._destinations: dict[str, _Destination] = {}
-        self._reset()
+        super().__init__(
+            topic, timeout=timeout, lease=lease, journal=journal, deliver=deliver, clock=clock, monotonic=monotonic
+        )
 
     def _reset(self) -> None:
-        # Held around a conversation with Kafka by whoever takes, settles or counts; never by put().
-        self._lock = threading.RLock()
-        self._held = False
+        super()._reset()
         self._making = threading.Lock()
         self._producer: Any = None
-        self._pace = 0.05
-        self._closed = False
-        #: Whether Kafka did not answer when it was last asked.
-        self.away = False
-        self._failed = self._in_vain = -1e9
-        self._said: dict[str, float] = {}
 
     @classmethod
     def from_url(cls, url: str) -> KafkaSpool:
@@ -193,85 +162,22 @@ class KafkaSpool:
         Options with a dot in their name are librdkafka's:
         https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
         """
+        also = ", and librdkafka's, such as security.protocol"
+        ours, theirs = query_of(url, _READERS, theirs=lambda name: "." in name, also=also)
         parts = urlsplit(url)
-        ours: dict[str, Any] = {}
-        theirs: dict[str, str] = {}
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            if "." in name:
-                theirs[name] = resolve(value, what=name)
-            elif name in _READERS:
-                try:
-                    ours[name] = _READERS[name](value)
-                except ValueError:
-                    raise ConfigurationError(f"kafka://…?{name}={value}: expected another kind of value") from None
-            else:
-                raise ConfigurationError(
-                    f"kafka://…?{name}=: no such option.{did_you_mean(name, _READERS)} "
-                    f"Options: {', '.join(_READERS)}, and librdkafka's, such as security.protocol"
-                )
         topic = unquote(parts.path.strip("/"))
         if topic:
             ours["topic"] = topic
-        return cls(parts.netloc.rpartition("@")[2], settings=theirs, **ours)
-
-    def __repr__(self) -> str:
-        return f"<KafkaSpool {self._topic}>"
+        settings = {name: resolve(value, what=name) for name, value in theirs}
+        return cls(parts.netloc.rpartition("@")[2], settings=settings, **ours)
 
     # -- what every spool does ------------------------------------------------------------------------------------
 
     def attach(self, to: str, *, lane: Callable[[Hit], str | None] | None = None, lost: Lost | None = None) -> None:
-        destination = self._destinations.get(to)
-        if destination is None:
-            queue = Queue(lane, lease=self._lease, monotonic=self._monotonic)
-            self._destinations[to] = destination = _Destination(self._topic, to, queue)
-            if self.blocking:  # with a journal, only the driver's threads speak to Kafka
-                with self._lock:
-                    self._begin(destination)
-                    self._writer()  # it takes half a second to be ready, and the first hit need not wait for that
-        destination.queue.lane = lane
-        self._closed = False
-        if lost is not None:
-            destination.lost = lost
-
-    def detach(self, to: str) -> None:
-        destination = self._destinations.get(to)
-        if destination is not None:
+        super().attach(to, lane=lane, lost=lost)
+        if self.blocking:
             with self._lock:
-                self._ship(now=True)
-                self._let_go(destination)
-
-    def put(self, to: str, hit: Hit) -> bool:
-        destination = self._destinations[to]
-        body = destination.prefix + self._encode(hit) + b"}"
-        self._closed = False
-        if self._shipping is not None:
-            accepted = self._shipping.journal.append(body)
-        elif time.monotonic() - self._in_vain < _VAIN:
-            accepted = False
-        else:
-            accepted = self._produce([(destination.topic, body, self._key(destination, hit), None)])
-            if not accepted:
-                self._in_vain = time.monotonic()
-        if not accepted:
-            destination.refused += 1
-        return accepted
-
-    def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
-        with self._lock:
-            for name in [to] if to is not None else list(self._destinations):
-                destination = self._destinations[name]
-                if self._closed or not self.uploads(name):
-                    continue  # a thread that came late must not begin anew
-                if not self._away():
-                    try:
-                        self._fetch(destination, limit)
-                        self._commit(destination)
-                    except KafkaException as error:
-                        self._unreachable(error)
-                taken = destination.queue.take(limit, now)
-                if taken:
-                    return taken
-        return []
+                self._writer()  # it takes half a second to be ready, and the first hit need not wait for that
 
     def settle(self, entries: Sequence[Entry], verdicts: Sequence[Verdict], now: float) -> list[bool]:
         with self._lock:
@@ -293,20 +199,6 @@ class KafkaSpool:
                         destination.counts[verdict.state] += 1
             return done
 
-    def renew(self, entries: Sequence[Entry]) -> None:
-        until = self._monotonic() + self._lease
-        for entry in entries:
-            entry.until = until
-
-    def wake_at(self, to: str | None = None) -> float | None:
-        times = []
-        for name, destination in list(self._destinations.items()):
-            if to is None or name == to:
-                due = destination.queue.wake_at()
-                # Other hosts ring no bell.
-                times += [self._clock() + self._pace] if due is None else [self._clock() + self._pace, due]
-        return min(times, default=None)
-
     def uploads(self, to: str) -> bool:
         if self._shipping is not None:
             with self._lock:
@@ -314,85 +206,19 @@ class KafkaSpool:
                 self._ship()
         return self._deliver
 
-    def waiting(self, to: str) -> int:
-        return sum(self._waiting(self._destinations[to]))
-
-    def _waiting(self, destination: _Destination) -> tuple[int, int]:
-        """Return how many wait in Kafka and in the journals of this machine."""
-        here = self._shipping.waiting(destination.to) if self._shipping is not None else 0
-        with self._lock:
-            if not self._away():
-                try:
-                    destination.known = self._left(destination)
-                    self.away = False
-                except KafkaException as error:
-                    self._unreachable(error)
-            return destination.known, here
-
-    def ready(self, to: str) -> int:
-        return self._destinations[to].queue.ready()
-
-    def remains(self, to: str) -> list[Entry]:
-        return []
-
-    def stats(self, to: str) -> dict[str, int] | None:
-        """Count a destination's hits since this spool was opened here."""
-        destination = self._destinations.get(to)
-        if destination is None:
-            return None
-        with self._lock:
-            self._begin(destination)
-            put: int | None = None
-            if destination.base is not None and not self._away():
-                try:
-                    put = self._high(destination) - destination.base
-                except KafkaException as error:
-                    self._unreachable(error)
-            there, here = self._waiting(destination)
-            counts = dict(destination.counts)
-            if put is not None:
-                counts["unconfirmed"] += max(0, put - there - sum(counts.values()))
-            counts["dropped"] += destination.refused
-            return {"accepted": sum(counts.values()) + there + here, **counts, "pending": there + here}
-
-    def __len__(self) -> int:
-        return sum(self.waiting(to) for to in list(self._destinations))
-
-    def __bool__(self) -> bool:
-        return True  # an empty spool is a spool
-
-    def before_fork(self) -> None:
-        self._held = self._lock.acquire(timeout=5.0)
-
-    def after_fork(self) -> None:
-        if self._held:
-            self._held = False
-            self._lock.release()
-
     def abandon(self) -> None:
         # librdkafka's threads are the parent's: in a child its objects must never be used, nor freed.
         here = list(self._destinations.values())
         for handle in (self._producer, *(one.consumer for one in here), *(one.asker for one in here)):
             if handle is not None:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))
-        if self._shipping is not None:
-            _inherited.append(self._shipping.inherited())
-        for to, old in list(self._destinations.items()):
-            queue = Queue(old.queue.lane, lease=self._lease, monotonic=self._monotonic)
-            self._destinations[to] = destination = _Destination(self._topic, to, queue)
-            destination.lost = old.lost
-        self._reset()
+        super().abandon()
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-            if self._shipping is not None:
-                self._ship(now=True)
-                self._shipping.close()
-            for destination in self._destinations.values():
-                self._let_go(destination)
+            super().close()
             producer, self._producer = self._producer, None
-            if producer is not None and not self._away():
+            if producer is not None and not self._gone():
                 producer.flush(self.timeout)
 
     # -- what an operator does ------------------------------------------------------------------------------------
@@ -548,7 +374,7 @@ class KafkaSpool:
             reader.assign([TopicPartition(*place, low) for place, (low, _) in left.items()])
             deadline = time.monotonic() + self.timeout + 1.0
             while left and len(found) < limit and time.monotonic() < deadline:
-                for message in reader.consume(min(limit - len(found), _FETCH), timeout=0.1):
+                for message in reader.consume(min(limit - len(found), FETCH), timeout=0.1):
                     place = message.topic(), message.partition()
                     error = message.error()
                     if error is not None:
@@ -564,6 +390,15 @@ class KafkaSpool:
         return found
 
     # -- to Kafka -------------------------------------------------------------------------------------------------
+
+    def _make(self, to: str, queue: Queue) -> _Destination:
+        return _Destination(self._topic, to, queue)
+
+    def _send(self, destination: _Destination, hit: Hit, body: bytes) -> bool:
+        accepted = self._produce([(destination.topic, body, self._key(destination, hit), None)])
+        if not accepted:
+            self._in_vain = self._monotonic()
+        return accepted
 
     def _key(self, destination: _Destination, hit: Hit) -> bytes:
         """Return what decides on the partition: one visitor's hits stay in one, in order."""
@@ -736,18 +571,22 @@ class KafkaSpool:
         for place in gone:
             destination.partitions.pop(place, None)
 
+    def _refill(self, destination: _Destination, limit: int) -> None:
+        self._fetch(destination, limit)
+        self._commit(destination)
+
     def _fetch(self, destination: _Destination, limit: int) -> None:
         consumer = self._reader(destination)
         self._begin(destination)
         queue = destination.queue
-        room = _WINDOW - queue.count
+        room = WINDOW - queue.count
         full = room <= 0 or queue.ready() >= limit
         if full != destination.paused:
             places = consumer.assignment()
             (consumer.pause if full else consumer.resume)(places)
             destination.paused = full
         # Asked even when there is no room: a consumer that does not ask is taken for dead.
-        messages = consumer.consume(1 if full else min(room, _FETCH), timeout=0.0 if full else 0.01)
+        messages = consumer.consume(1 if full else min(room, FETCH), timeout=0.0 if full else 0.01)
         if destination.astray:
             self._let_go(destination)
             return
@@ -800,7 +639,7 @@ class KafkaSpool:
         consumer, destination.consumer = destination.consumer, None
         if consumer is not None:
             try:
-                if destination.dirty and not self._away():
+                if destination.dirty and not self._gone():
                     places = [TopicPartition(*place, here.committed) for place, here in destination.partitions.items()]
                     if places:
                         consumer.commit(offsets=places, asynchronous=False)
@@ -812,20 +651,12 @@ class KafkaSpool:
             asker.close()
         destination.partitions, destination.dirty, destination.paused = {}, False, False
         destination.astray = False
-        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
+        destination.queue = self._queue(destination.queue.lane)
 
     # -- a journal on this machine --------------------------------------------------------------------------------
 
-    def _ship(self, *, now: bool = False) -> None:
-        if self._shipping is None or self._away():
-            return
-        try:
-            self._shipping.ship(now=now)
-        except (OSError, KafkaException) as error:
-            self._unreachable(error)
-
     def _carry(self, to: str, bodies: list[bytes], name: str, end: int) -> None:
-        destination = self._destinations.get(to) or _Destination(self._topic, to, Queue(None))
+        destination = self._at(to)
         messages = []
         for body in bodies:
             queued = read_queued(body)
@@ -837,13 +668,29 @@ class KafkaSpool:
     # -- counting -------------------------------------------------------------------------------------------------
 
     def _begin(self, destination: _Destination) -> None:
-        if destination.base is not None or self._away():
+        if destination.base is not None or self._gone():
             return
         try:
             waiting = self._left(destination)
             destination.base = self._high(destination) - waiting
         except KafkaException as error:
             self._unreachable(error)
+
+    def _ask(self, destination: _Destination) -> None:
+        destination.known = self._left(destination)
+
+    def _counts(self, destination: _Destination) -> tuple[dict[str, int], int]:
+        put: int | None = None
+        if destination.base is not None and not self._gone():
+            try:
+                put = self._high(destination) - destination.base
+            except KafkaException as error:
+                self._unreachable(error)
+        pending = self._pending(destination)
+        counts = dict(destination.counts)
+        if put is not None:
+            counts["unconfirmed"] += max(0, put - destination.known - sum(counts.values()))
+        return counts, pending
 
     def _high(self, destination: _Destination) -> int:
         """Count what was ever put."""
@@ -864,26 +711,10 @@ class KafkaSpool:
             left += high[at] - max(settled, first[at]) - (0 if here is None else len(here.done))
         return max(left, 0)
 
-    def _away(self) -> bool:
-        """Tell whether Kafka did not answer a moment ago: then nobody waits for it again just to count."""
-        return self._monotonic() - self._failed < _AWAY
-
-    def _unreachable(self, error: Any) -> None:
-        self.away = True
-        self._failed = self._monotonic()
+    @staticmethod
+    def _kind(error: Any) -> str:
         code = error.args[0] if isinstance(error, KafkaException) and error.args else error
-        name = code.name() if isinstance(code, KafkaError) else type(error).__name__
-        self._complain(f"Kafka cannot be used: {name}")
-
-    def _complain(self, what: str) -> None:
-        now = self._monotonic()
-        if now - self._said.get(what, -1e9) > 60.0:
-            self._said[what] = now
-            log.warning("%s: %s", self._topic, what)
-
-
-#: What forked children inherited and must not close.
-_inherited: list[Any] = []
+        return str(code.name()) if isinstance(code, KafkaError) else type(error).__name__
 
 
 def _entry(to: str, message: Any) -> Entry | None:
@@ -898,19 +729,11 @@ def _entry(to: str, message: Any) -> Entry | None:
     return entry
 
 
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on", ""):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError
-
-
 _READERS: dict[str, Callable[[str], Any]] = {
     "group": str,
     "timeout": float,
     "lease": float,
     "journal": str,
-    "deliver": _switch,
-    "assign": _switch,
+    "deliver": switch,
+    "assign": switch,
 }

@@ -13,23 +13,21 @@ Keys, for the stream ``analytical`` and the destination ``web``, all in one slot
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import msgspec
-
-from ..errors import ConfigurationError, MissingExtra, did_you_mean
+from ..errors import ConfigurationError, MissingExtra
 from ..hit import Hit, new_id
 from ..observe import STATES
 from ..verdict import Verdict
-from . import LEASE, Entry, Lost
-from ._shipping import Shipping, read_queued
+from . import LEASE, Entry, query_of, switch
+from ._remote import FETCH, WINDOW, Destination, RemoteSpool, inherited
+from ._shipping import read_queued
 from .memory import Queue
 
 try:
@@ -41,16 +39,7 @@ except ImportError:
 
 __all__ = ["RedisSpool"]
 
-log = logging.getLogger("analytical.spool")
-
 _GROUP = "workers"
-#: Hits of one destination that this process holds on their way out, and how many it fetches at once.
-_WINDOW, _FETCH = 5_000, 500
-_SECOND = 1.0
-#: Seconds for which a Redis that did not answer is not asked again in the background.
-_AWAY = 0.5
-#: Seconds for which nobody waits for Redis after a page has waited in vain: hits are refused at once.
-_VAIN = 0.5
 #: Seconds after which a consumer that holds nothing and asks for nothing is forgotten.
 _GONE = 3_600.0
 
@@ -137,30 +126,28 @@ return #rows
 """
 
 
-class _Destination:
+class _Destination(Destination):
     """What this process keeps about one destination."""
 
     def __init__(self, to: str, stream: str, queue: Queue) -> None:
-        self.queue = queue
+        super().__init__(to, queue)
         tag = f"{{{stream}:{to}}}"
         self.stream, self.due, self.tries = f"{tag}:hits", f"{tag}:due", f"{tag}:tries"
         self.ledger, self.dead, self.lock = f"{tag}:ledger", f"{tag}:dead", f"{tag}:lock"
         self.keys = f"{tag}:key:"
         self.places = f"{tag}:journals"
-        self.prefix = b'{"v":1,"to":' + msgspec.json.encode(to) + b',"hit":'
-        self.lost: Lost | None = None
         self.named = False
         self.laned = False
         self.locked = -1e9
         self.claimed = -1e9
         self.beaten = -1e9
-        self.refused = 0
+        #: The counts of all time: when this process began to look, and when Redis was last asked.
         self.base: dict[str, int] | None = None
-        self.known: tuple[dict[str, int], int] = ({}, 0)
+        self.counts: dict[str, int] = {}
         self.unsettled: list[tuple[Entry, Verdict]] = []
 
 
-class RedisSpool:
+class RedisSpool(RemoteSpool[_Destination]):
     """A spool in Redis.
 
     Args:
@@ -181,8 +168,9 @@ class RedisSpool:
     destination, as with SQLite; everywhere else all of them do.
     """
 
-    durable = True
-    remote = True
+    _BROKER = "Redis"
+    _ERRORS = (redis.RedisError,)
+    _AWAY = 0.5
 
     def __init__(
         self,
@@ -202,29 +190,16 @@ class RedisSpool:
         if not stream or any(mark in stream for mark in "{}"):
             raise ConfigurationError(f"stream={stream!r}: expected a name without braces")
         self.hits = hits
-        self.timeout = timeout
         self._url = url
         self._stream = stream
-        self._lease = lease
         self._window = window
         self._keep_dead = keep_dead
-        self._deliver = deliver
-        self._clock = clock
-        self._monotonic = monotonic
-        self._encode = msgspec.json.Encoder().encode
-        self._shipping: Shipping | None = None
-        if journal is not None:
-            self._shipping = Shipping(
-                journal, self._carry, ends=self._ends, complain=self._complain, monotonic=monotonic
-            )
-        self.blocking = self._shipping is None
-        self._destinations: dict[str, _Destination] = {}
-        self._reset()
+        super().__init__(
+            stream, timeout=timeout, lease=lease, journal=journal, deliver=deliver, clock=clock, monotonic=monotonic
+        )
 
     def _reset(self) -> None:
-        # Held around a conversation with Redis by whoever takes, settles or counts; never by put().
-        self._lock = threading.RLock()
-        self._held = False
+        super()._reset()
         try:
             self._redis: Any = redis.Redis.from_url(
                 self._url,
@@ -240,117 +215,23 @@ class RedisSpool:
         self._shipped, self._replayed, self._purged = register(_SHIP), register(_REPLAY), register(_PURGE)
         # A name for each process: what it holds is its own until the lease ends.
         self._me = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-12:]}"
-        self._pace = 0.05
-        self._closed = False
-        #: Whether Redis did not answer when it was last asked.
-        self.away = False
-        self._failed = self._in_vain = -1e9
         self._swept = self._monotonic()
-        self._said: dict[str, float] = {}
 
     @classmethod
     def from_url(cls, url: str) -> RedisSpool:
         """Read ``redis://host:6379/0?stream=hits&timeout=0.5&lease=20&journal=/var/lib/app/journal&deliver=no``.
 
-        What else stands in the query (``ssl_ca_certs``, ``protocol`` …) is redis-py's.
+        What else stands in the query (``ssl_ca_certs``, ``username`` …) is redis-py's.
         """
-        parts = urlsplit(url)
-        ours: dict[str, Any] = {}
-        theirs: list[tuple[str, str]] = []
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            if name in _READERS:
-                try:
-                    ours[name] = _READERS[name](value)
-                except ValueError:
-                    raise ConfigurationError(
-                        f"{parts.scheme}://…?{name}={value}: expected another kind of value"
-                    ) from None
-            elif name.startswith("ssl_") or name in _THEIRS:
-                theirs.append((name, value))
-            else:
-                raise ConfigurationError(
-                    f"{parts.scheme}://…?{name}=: no such option.{did_you_mean(name, _READERS)} "
-                    f"Options: {', '.join(_READERS)}, and redis-py's {', '.join(_THEIRS)}, ssl_…"
-                )
-        return cls(urlunsplit(parts._replace(query=urlencode(theirs))), **ours)
-
-    def __repr__(self) -> str:
-        return f"<RedisSpool {self._stream}>"
+        ours, theirs = query_of(
+            url,
+            _READERS,
+            theirs=lambda name: name.startswith("ssl_") or name in _THEIRS,
+            also=f", and redis-py's {', '.join(_THEIRS)}, ssl_…",
+        )
+        return cls(urlunsplit(urlsplit(url)._replace(query=urlencode(theirs))), **ours)
 
     # -- what every spool does ------------------------------------------------------------------------------------
-
-    def attach(self, to: str, *, lane: Callable[[Hit], str | None] | None = None, lost: Lost | None = None) -> None:
-        destination = self._destinations.get(to)
-        if destination is None:
-            queue = Queue(lane, lease=self._lease, monotonic=self._monotonic)
-            self._destinations[to] = destination = _Destination(to, self._stream, queue)
-            if self.blocking:  # with a journal, only the driver's threads speak to Redis
-                with self._lock:
-                    self._begin(to, destination)
-        destination.queue.lane = lane
-        self._closed = False
-        if lost is not None:
-            destination.lost = lost
-
-    def detach(self, to: str) -> None:
-        destination = self._destinations.get(to)
-        if destination is not None:
-            with self._lock:
-                self._ship_all()
-                self._let_go(destination)
-
-    def put(self, to: str, hit: Hit) -> bool:
-        destination = self._destinations[to]
-        body = destination.prefix + self._encode(hit) + b"}"
-        self._closed = False
-        if self._shipping is not None:
-            if self._shipping.journal.append(body):
-                return True
-            destination.refused += 1
-            return False
-        mono = self._monotonic()
-        if mono - self._in_vain < _VAIN:
-            destination.refused += 1
-            return False
-        deadline = mono + self.timeout
-        key = destination.keys + hit.id if hit.keyed else destination.keys
-        arguments = (self.hits, body, repr(self._clock()), int(self._window) if hit.keyed else "")
-        while True:
-            try:
-                if self._put(keys=[destination.stream, key], args=arguments):
-                    return True
-                self._complain("the stream is full; new hits are refused until some have left")
-            except redis.ConnectionError as error:
-                # Redis may be restarting: as long as there is time, it is asked again.
-                if self._monotonic() + 0.05 < deadline:
-                    threading.Event().wait(0.05)
-                    continue
-                self._unreachable(error)
-                self._in_vain = self._monotonic()
-            except redis.RedisError as error:
-                self._unreachable(error)
-                self._in_vain = self._monotonic()
-            destination.refused += 1
-            return False
-
-    def take(self, limit: int, now: float, *, to: str | None = None) -> list[Entry]:
-        with self._lock:
-            for name in [to] if to is not None else list(self._destinations):
-                destination = self._destinations[name]
-                if self._closed or not self.uploads(name):
-                    continue  # a thread that came late must not begin anew
-                if not self._gone():
-                    try:
-                        self._write_settled(destination)
-                        self._hold(destination)
-                        if destination.queue.ready() < limit:
-                            self._fetch(name, destination, now, limit)
-                    except redis.RedisError as error:
-                        self._unreachable(error)
-                taken = destination.queue.take(limit, now)
-                if taken:
-                    return taken
-        return []
 
     def settle(self, entries: Sequence[Entry], verdicts: Sequence[Verdict], now: float) -> list[bool]:
         with self._lock:
@@ -379,87 +260,26 @@ class RedisSpool:
                     done[position] = answer
             return done
 
-    def renew(self, entries: Sequence[Entry]) -> None:
-        until = self._monotonic() + self._lease
-        for entry in entries:
-            entry.until = until
-
-    def wake_at(self, to: str | None = None) -> float | None:
-        times = []
-        for name, destination in list(self._destinations.items()):
-            if to is None or name == to:
-                due = destination.queue.wake_at()
-                # Other hosts ring no bell.
-                times += [self._clock() + self._pace] if due is None else [self._clock() + self._pace, due]
-        return min(times, default=None)
-
     def uploads(self, to: str) -> bool:
         destination = self._destinations[to]
         with self._lock:
-            if self._gone():
+            self._begin(destination)
+            self._ship()
+            if not self._deliver or self._gone():
                 return self._deliver
             try:
-                self._begin(to, destination)
-                self._ship()
-                if not self._deliver:
-                    return False
                 return not self._is_laned(destination) or self._may_upload(destination)
             except redis.RedisError as error:
                 self._unreachable(error)
-                return self._deliver
-
-    def waiting(self, to: str) -> int:
-        return self._counts(to)[1]
-
-    def ready(self, to: str) -> int:
-        return self._destinations[to].queue.ready()
-
-    def remains(self, to: str) -> list[Entry]:
-        return []
-
-    def stats(self, to: str) -> dict[str, int] | None:
-        """Count what became of a destination's hits, on all hosts, since this spool was opened here."""
-        destination = self._destinations.get(to)
-        if destination is None:
-            return None
-        with self._lock:
-            self._begin(to, destination)
-            counts, pending = self._counts(to)
-        base = destination.base or {}
-        snapshot: dict[str, int] = {state: max(0, counts.get(state, 0) - base.get(state, 0)) for state in STATES}
-        snapshot["dropped"] += destination.refused
-        return {"accepted": sum(snapshot.values()) + pending, **snapshot, "pending": pending}
-
-    def __len__(self) -> int:
-        return sum(self.waiting(to) for to in list(self._destinations))
-
-    def __bool__(self) -> bool:
-        return True  # an empty spool is a spool
-
-    def before_fork(self) -> None:
-        self._held = self._lock.acquire(timeout=5.0)
-
-    def after_fork(self) -> None:
-        if self._held:
-            self._held = False
-            self._lock.release()
+                return True
 
     def abandon(self) -> None:
-        _inherited.append((self._redis, self._shipping.inherited() if self._shipping is not None else None))
-        for to, old in list(self._destinations.items()):
-            queue = Queue(old.queue.lane, lease=self._lease, monotonic=self._monotonic)
-            self._destinations[to] = destination = _Destination(to, self._stream, queue)
-            destination.lost, destination.named = old.lost, old.named
-        self._reset()
+        inherited.append(self._redis)
+        super().abandon()
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-            if self._shipping is not None:
-                self._ship_all()
-                self._shipping.close()
-            for destination in self._destinations.values():
-                self._let_go(destination)
+            super().close()
             self._redis.close()
 
     # -- what an operator does ------------------------------------------------------------------------------------
@@ -487,7 +307,7 @@ class RedisSpool:
         for name in self._names(to):
             here = self._at(name)
             rows = self._redis.xrange(here.stream, count=limit)
-            found += self._entries(name, here, rows)
+            found += self._entries(here, rows)
         return sorted(found, key=lambda entry: entry.since)[:limit]
 
     def dead(self, limit: int = 20, *, to: str | None = None) -> list[tuple[Entry, str, str]]:
@@ -534,22 +354,23 @@ class RedisSpool:
     def _names(self, to: str | None) -> list[str]:
         return self.names() if to is None else [to]
 
-    def _at(self, to: str) -> _Destination:
-        return self._destinations.get(to) or _Destination(to, self._stream, Queue(None))
-
     # -- the parts ------------------------------------------------------------------------------------------------
 
-    def _begin(self, to: str, destination: _Destination) -> None:
+    def _make(self, to: str, queue: Queue) -> _Destination:
+        return _Destination(to, self._stream, queue)
+
+    def _begin(self, destination: _Destination) -> None:
         """Make the group and begin to count; what fails now is done later."""
         if self._gone():
             return
         try:
             if not destination.named:
-                self._redis.sadd(f"{{{self._stream}}}:names", to)
+                self._redis.sadd(f"{{{self._stream}}}:names", destination.to)
                 self._make_group(destination)
                 destination.named = True
             if destination.base is None:
-                destination.base = self._ask(destination)[0]
+                self._ask(destination)
+                destination.base = destination.counts
         except redis.RedisError as error:
             self._unreachable(error)
 
@@ -560,14 +381,39 @@ class RedisSpool:
             if "BUSYGROUP" not in str(error):
                 raise
 
-    def _fetch(self, to: str, destination: _Destination, now: float, limit: int) -> None:
+    def _send(self, destination: _Destination, hit: Hit, body: bytes) -> bool:
+        deadline = self._monotonic() + self.timeout
+        key = destination.keys + hit.id if hit.keyed else destination.keys
+        arguments = (self.hits, body, repr(self._clock()), int(self._window) if hit.keyed else "")
+        while True:
+            try:
+                if self._put(keys=[destination.stream, key], args=arguments):
+                    return True
+                self._complain("the stream is full; new hits are refused until some have left")
+                return False
+            except redis.RedisError as error:
+                # Redis may be restarting: as long as there is time, it is asked again.
+                if isinstance(error, redis.ConnectionError) and self._monotonic() + 0.05 < deadline:
+                    threading.Event().wait(0.05)
+                    continue
+                self._unreachable(error)
+                self._in_vain = self._monotonic()
+                return False
+
+    def _refill(self, destination: _Destination, limit: int) -> None:
+        self._write_settled(destination)
+        self._hold(destination)
+        if destination.queue.ready() < limit:
+            self._fetch(destination, limit)
+
+    def _fetch(self, destination: _Destination, limit: int) -> None:
         """Bring hits here: first those that others have left, then new ones."""
         queue = destination.queue
         mono = self._monotonic()
-        room = min(_WINDOW - queue.count, max(_FETCH, limit))
+        room = min(WINDOW - queue.count, max(FETCH, limit))
         if room <= 0:
             return
-        self._begin(to, destination)
+        self._begin(destination)
         rows: list[Any] = []
         try:
             if mono - destination.claimed >= min(self._lease / 4, 5.0):
@@ -585,7 +431,7 @@ class RedisSpool:
             else:
                 raise
         held = {entry.token for entry in queue}
-        fetched = self._entries(to, destination, [row for row in rows if row[0] not in held])
+        fetched = self._entries(destination, [row for row in rows if row[0] not in held])
         for entry in fetched:
             if entry.due:
                 queue.later(entry, entry.due)
@@ -597,7 +443,7 @@ class RedisSpool:
             self._swept = mono
             self._sweep(destination)
 
-    def _entries(self, to: str, destination: _Destination, rows: Sequence[Any]) -> list[Entry]:
+    def _entries(self, destination: _Destination, rows: Sequence[Any]) -> list[Entry]:
         if not rows:
             return []
         ids = [row for row, _ in rows]
@@ -610,7 +456,7 @@ class RedisSpool:
             if hit is None:
                 self._complain("a hit was written by a newer version of analytical, and waits for it")
                 continue
-            entry = Entry(hit, to, _order(identity), len(row[b"q"]), int(attempts or 0), float(row[b"s"]))
+            entry = Entry(hit, destination.to, _order(identity), len(row[b"q"]), int(attempts or 0), float(row[b"s"]))
             entry.due, entry.token = float(due or 0.0), identity
             found.append(entry)
         return found
@@ -675,7 +521,7 @@ class RedisSpool:
         except redis.RedisError as error:
             self._unreachable(error)  # the leases end by themselves
         destination.locked = destination.claimed = -1e9
-        destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
+        destination.queue = self._queue(destination.queue.lane)
 
     def _hand_back(self, destination: _Destination) -> None:
         if destination.named:
@@ -697,22 +543,6 @@ class RedisSpool:
 
     # -- a journal on this machine --------------------------------------------------------------------------------
 
-    def _ship_all(self) -> None:
-        if self._gone():
-            return
-        try:
-            self._ship(now=True)
-        except redis.RedisError as error:
-            self._unreachable(error)  # it stays in the journal, and another process of this machine adopts it
-
-    def _ship(self, *, now: bool = False) -> None:
-        if self._shipping is None:
-            return
-        try:
-            self._shipping.ship(now=now)
-        except OSError as error:
-            self._complain(f"a journal cannot be read: {type(error).__name__}")
-
     def _carry(self, to: str, bodies: list[bytes], name: str, end: int) -> None:
         here = self._at(to)
         if to not in self._destinations:
@@ -725,55 +555,21 @@ class RedisSpool:
 
     # -- counting -------------------------------------------------------------------------------------------------
 
-    def _ask(self, destination: _Destination) -> tuple[dict[str, int], int]:
+    def _ask(self, destination: _Destination) -> None:
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(destination.ledger).xlen(destination.stream)
             ledger, pending = pipe.execute()
-        self.away = False
-        destination.known = ({state.decode(): int(count) for state, count in ledger.items()}, int(pending))
-        return destination.known
+        destination.counts = {state.decode(): int(count) for state, count in ledger.items()}
+        destination.known = int(pending)
 
-    def _counts(self, to: str) -> tuple[dict[str, int], int]:
-        destination = self._at(to)
-        here = self._shipping.waiting(to) if self._shipping is not None else 0
-        with self._lock:
-            if not self._gone():
-                try:
-                    self._ask(destination)
-                except redis.RedisError as error:
-                    self._unreachable(error)
-            counts, pending = destination.known
-            return counts, pending + here
+    def _counts(self, destination: _Destination) -> tuple[dict[str, int], int]:
+        """Count on all hosts."""
+        pending = self._pending(destination)
+        now, base = destination.counts, destination.base or {}
+        return {state: max(0, now.get(state, 0) - base.get(state, 0)) for state in STATES}, pending
 
-    def _gone(self) -> bool:
-        """Tell whether Redis did not answer a moment ago: then nobody waits for it again, but who puts a hit."""
-        return self._monotonic() - self._failed < _AWAY
-
-    def _unreachable(self, error: Exception) -> None:
-        self.away = True
-        self._failed = self._monotonic()
-        # Its text may show an address with a password in it; its kind says enough.
-        self._complain(f"Redis cannot be used: {type(error).__name__}")
-
-    def _complain(self, what: str) -> None:
-        now = self._monotonic()
-        if now - self._said.get(what, -1e9) > 60.0:
-            self._said[what] = now
-            log.warning("%s: %s", self._stream, what)
-
-
-#: What forked children inherited and must not close.
-_inherited: list[Any] = []
 
 _THEIRS = ("db", "username", "password", "client_name", "max_connections", "health_check_interval")
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on", ""):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -784,7 +580,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "window": float,
     "keep_dead": int,
     "journal": str,
-    "deliver": _switch,
+    "deliver": switch,
 }
 
 

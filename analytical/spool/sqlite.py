@@ -29,7 +29,7 @@ from ..errors import ConfigurationError
 from ..hit import Hit
 from ..observe import STATES
 from ..verdict import Verdict
-from . import LEASE, Entry, Lost, options_of
+from . import LEASE, Entry, Lost, options_of, switch
 from .journal import Journal, JournalReader, journals
 from .memory import Queue
 
@@ -185,7 +185,7 @@ class SqliteSpool:
                 "hits": int,
                 "bytes": int,
                 "age": float,
-                "fsync": _switch,
+                "fsync": switch,
                 "lease": float,
                 "window": float,
                 "keep_dead": int,
@@ -1028,14 +1028,6 @@ class SqliteSpool:
 
 #: What forked children inherited and must not close: SQLite's locks belong to the parent.
 _inherited: list[Any] = []
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on", ""):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError
 
 
 _read_hit = msgspec.json.Decoder(Hit)
