@@ -81,8 +81,9 @@ def texts(name: str, value: Any, *, optional: bool = False, least: int = 0) -> N
         return
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         raise TypeError(f"{name}: expected a list of texts, got {_shown(value)}")
-    if not all(isinstance(one, str) for one in value):
-        raise TypeError(f"{name}: expected a list of texts, got one with something else in it")
+    for one in value:
+        if not isinstance(one, str):
+            raise TypeError(f"{name}: expected a list of texts, got one with something else in it")
     if len(value) < least:
         raise ValueError(f"{name}: expected at least {least}, got an empty list")
 
@@ -103,17 +104,31 @@ def input_type(name: str, value: Any) -> None:
         raise ValueError(f"{name}: expected one of {', '.join(sorted(INPUT_TYPES))}, got {_shown(value)}")
 
 
-def form_element(name: str, value: Any) -> None:
-    """Require the description of a form's field."""
+def form_elements(name: str, values: list[Any]) -> None:
+    """Require descriptions of a form's fields."""
     if not _Switch.on:
         return
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name}: expected a mapping of name, value, nodeName and type, got {_shown(value)}")
-    for key in ("name", "value", "nodeName"):
-        if key not in value:
-            raise ValueError(f"{name}: expected a mapping with {key!r}, got one with {sorted(map(str, value))}")
-    node_name(f"{name}['nodeName']", value["nodeName"])
-    input_type(f"{name}['type']", value.get("type"))
+    for position, value in enumerate(values):
+        if not isinstance(value, (dict, Mapping)):  # dict first: a look at the type, not at the registry of mappings
+            expected = "a mapping of name, value, nodeName and type"
+            raise TypeError(f"{name}[{position}]: expected {expected}, got {_shown(value)}")
+        for key in ("name", "value", "nodeName"):
+            if key not in value:
+                found = sorted(map(str, value))
+                raise ValueError(f"{name}[{position}]: expected a mapping with {key!r}, got one with {found}")
+        node_name(f"{name}[{position}]['nodeName']", value["nodeName"])
+        input_type(f"{name}[{position}]['type']", value.get("type"))
+
+
+def filters(name: str, value: Any) -> None:
+    """Require names with text, or with yes and no."""
+    if not _Switch.on:
+        return
+    if not isinstance(value, (dict, Mapping)):
+        raise TypeError(f"{name}: expected a mapping, got {type(value).__name__}")
+    for key, one in value.items():
+        if not isinstance(one, (str, bool)):
+            raise TypeError(f"{name}[{key!r}]: expected text or a yes or no, got {type(one).__name__}")
 
 
 def _shown(value: Any) -> str:

@@ -260,7 +260,7 @@ class Emitter:
 
     def input(self, payload: PayloadDict) -> None:
         """Take an event: a mapping of the protocol's names to values. The buffer leaves when that fills it."""
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, (dict, Mapping)):
             raise TypeError(f"payload: expected a mapping of names to values, got {type(payload).__name__}")
         ready = self._ready(payload)
         if ready is None:

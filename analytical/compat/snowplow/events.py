@@ -7,7 +7,7 @@ from typing import Any
 
 from ...providers.snowplow import CONTEXTS, SCHEMAS, UNSTRUCT_EVENT
 from . import contracts
-from .payload import Payload, encoded, written
+from .payload import Payload, encoded, filled, written
 from .self_describing_json import SelfDescribingJson
 from .subject import Subject
 from .timestamp import Timestamp, milliseconds
@@ -59,8 +59,10 @@ class Event:
     ) -> None:
         self.payload = Payload(dict_)
         self.event_subject = event_subject
-        self.context = context
-        self.true_timestamp = true_timestamp
+        self._context = entities(context)
+        self._true_timestamp: float | Timestamp | None = None
+        if true_timestamp is not None:
+            self.true_timestamp = true_timestamp
 
     @property
     def context(self) -> list[SelfDescribingJson]:
@@ -100,15 +102,19 @@ class Event:
             subject: the tracker's subject.
         """
         payload = Payload(self.payload.nv_pairs)
-        write_containers(payload.nv_pairs, self.described(), self._context, encode_base64, json_encoder)
+        pairs = payload.nv_pairs
+        described = self.described()
+        if described is not None or self._context:
+            own = None if described is None else pair(described, json_encoder)
+            write_containers(pairs, own, self._context, encode_base64, json_encoder)
         moment = self._true_timestamp
         if moment is not None:
             key, value = (moment.ts_type, moment.value) if isinstance(moment, Timestamp) else ("ttm", int(moment))
-            payload.nv_pairs[key] = value
+            pairs[key] = value
         if self.event_subject is not None:
-            payload.add_dict(self.event_subject.combine_subject(subject))
+            pairs.update(filled(self.event_subject.combine_subject(subject)))
         elif subject is not None:
-            payload.add_dict(subject.standard_nv_pairs)
+            pairs.update(filled(subject.standard_nv_pairs))
         return payload
 
     def __repr__(self) -> str:
@@ -140,10 +146,7 @@ class PageView(Event):
         context: Sequence[SelfDescribingJson] | None = None,
         true_timestamp: float | Timestamp | None = None,
     ) -> None:
-        super().__init__({"e": "pv"}, event_subject, context, true_timestamp)
-        self.page_url = page_url
-        self.page_title = page_title
-        self.referrer = referrer
+        super().__init__(page("pv", page_url, page_title, referrer), event_subject, context, true_timestamp)
 
 
 class PagePing(PageView):
@@ -219,12 +222,8 @@ class StructuredEvent(Event):
         context: Sequence[SelfDescribingJson] | None = None,
         true_timestamp: float | Timestamp | None = None,
     ) -> None:
-        super().__init__({"e": "se"}, event_subject, context, true_timestamp)
-        self.category = category
-        self.action = action
-        self.label = label
-        self.property_ = property_
-        self.value = value
+        pairs = structured(category, action, label, property_, value)
+        super().__init__(pairs, event_subject, context, true_timestamp)
 
 
 class SelfDescribing(Event):
@@ -245,8 +244,7 @@ class SelfDescribing(Event):
         true_timestamp: float | Timestamp | None = None,
     ) -> None:
         super().__init__({"e": "ue"}, event_subject, context, true_timestamp)
-        if not hasattr(event_json, "to_json"):
-            raise TypeError(f"event_json: expected a SelfDescribingJson, got {type(event_json).__name__}")
+        can_describe(event_json)
         self.event_json = event_json
 
     def described(self) -> SelfDescribingJson:
@@ -311,40 +309,108 @@ class ScreenView(Event):
         true_timestamp: float | Timestamp | None = None,
     ) -> None:
         super().__init__({"e": "ue"}, event_subject, context, true_timestamp)
-        self.screen_view_properties: dict[str, str] = {}
-        self.id_ = id_
-        self.name = name
-        self.type = type
-        self.previous_name = previous_name
-        self.previous_id = previous_id
-        self.previous_type = previous_type
-        self.transition_type = transition_type
+        self.screen_view_properties = screen(
+            id_, name, type, previous_name, previous_id, previous_type, transition_type
+        )
 
     def described(self) -> SelfDescribingJson:
         return SelfDescribingJson(SCHEMAS["screen_view"], dict(self.screen_view_properties))
 
 
+# What the events begin with; the tracker's calls begin with it too, without an object between.
+
+
+def page(event: str, page_url: str, page_title: str | None, referrer: str | None) -> PayloadDict:
+    """Return a page's view or ping in the protocol's keys."""
+    contracts.text("page_url", page_url, empty=False)
+    pairs: PayloadDict = {"e": event, "url": page_url}
+    if page_title:
+        contracts.text("page_title", page_title, optional=True)
+        pairs["page"] = page_title
+    if referrer:
+        contracts.text("referrer", referrer, optional=True)
+        pairs["refr"] = referrer
+    return pairs
+
+
+def structured(
+    category: str, action: str, label: str | None, property_: str | None, value: float | None
+) -> PayloadDict:
+    """Return an event of up to five parts in the protocol's keys."""
+    contracts.text("category", category, empty=False)
+    contracts.text("action", action, empty=False)
+    pairs: PayloadDict = {"e": "se", "se_ca": category, "se_ac": action}
+    if label:
+        contracts.text("label", label, optional=True)
+        pairs["se_la"] = label
+    if property_:
+        contracts.text("property_", property_, optional=True)
+        pairs["se_pr"] = property_
+    if value is not None:
+        contracts.number("value", value)
+        pairs["se_va"] = value
+    return pairs
+
+
+def screen(
+    id_: str,
+    name: str,
+    type: str | None,
+    previous_name: str | None,
+    previous_id: str | None,
+    previous_type: str | None,
+    transition_type: str | None,
+) -> dict[str, str]:
+    """Return a screen's view as its schema has it."""
+    contracts.text("id_", id_, empty=False)
+    contracts.text("name", name, empty=False)
+    data = {"id": id_, "name": name}
+    if type is not None:
+        contracts.text("type", type)
+        data["type"] = type
+    if previous_name is not None:
+        contracts.text("previous_name", previous_name)
+        data["previousName"] = previous_name
+    if previous_id is not None:
+        contracts.text("previous_id", previous_id)
+        data["previousId"] = previous_id
+    if previous_type is not None:
+        contracts.text("previous_type", previous_type)
+        data["previousType"] = previous_type
+    if transition_type is not None:
+        contracts.text("transition_type", transition_type)
+        data["transitionType"] = transition_type
+    return data
+
+
 def write_containers(
     pairs: PayloadDict,
-    described: SelfDescribingJson | None,
+    own: str | None,
     context: Sequence[SelfDescribingJson],
     encode_base64: bool,
     json_encoder: JsonEncoderFunction | None,
 ) -> None:
-    """Add an event's own data and what it was about, each in its envelope."""
-    if described is not None:
-        text = f'{{"schema": "{UNSTRUCT_EVENT}", "data": {_pair(described, json_encoder)}}}'
+    """Add an event's own data, as :func:`pair` writes it, and what it was about, each in its envelope."""
+    if own is not None:
+        text = f'{{"schema": "{UNSTRUCT_EVENT}", "data": {own}}}'
         pairs["ue_px" if encode_base64 else "ue_pr"] = encoded(text) if encode_base64 else text
     if context:
-        parts = ", ".join([_pair(one, json_encoder) for one in context])
+        parts = ", ".join([pair(one, json_encoder) for one in context])
         text = f'{{"schema": "{CONTEXTS}", "data": [{parts}]}}'
         pairs["cx" if encode_base64 else "co"] = encoded(text) if encode_base64 else text
 
 
-def _pair(one: SelfDescribingJson, json_encoder: JsonEncoderFunction | None) -> str:
+def pair(one: SelfDescribingJson, json_encoder: JsonEncoderFunction | None) -> str:
+    """Return a schema and its data as JSON text."""
     if type(one) is not SelfDescribingJson:
         return written(one.to_json(), json_encoder)
     return f'{{"schema": {written(one._schema)}, "data": {written(one.data, json_encoder)}}}'
+
+
+def can_describe(event_json: Any) -> None:
+    """Require data with its schema."""
+    if not hasattr(event_json, "to_json"):
+        raise TypeError(f"event_json: expected a SelfDescribingJson, got {type(event_json).__name__}")
 
 
 def entities(context: Any) -> list[SelfDescribingJson]:

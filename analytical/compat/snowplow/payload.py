@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
 from .typing import JsonEncoderFunction, PayloadDict
 
-__all__ = ["Payload", "encoded", "written"]
+__all__ = ["EMPTY", "Payload", "encoded", "filled", "written"]
 
-_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+#: What is left out of a payload.
+EMPTY = (None, "")
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def _in_c() -> Any:
+    """Return the encoder that ``JSONEncoder.encode`` makes anew for every call, which takes as long as its work.
+
+    This one has no memory of where it has been, which cannot be shared. ``None`` where this Python has no such thing.
+    """
+    names: Any = json.encoder  # as of 3.14 this name is not documented
+    try:
+        return names.c_make_encoder(
+            None, _encoder.default, names.encode_basestring, None, ": ", ", ", False, False, False
+        )
+    except (AttributeError, TypeError):
+        return None
+
+
+_made = _in_c()
+
+
+def _plain(value: Any) -> str:
+    if _made is None:
+        return _encoder.encode(value)
+    try:
+        return "".join(_made(value, 0))
+    except RecursionError:
+        return _encoder.encode(value)  # tells a circle from what is merely deep
 
 
 def written(value: Any, json_encoder: JsonEncoderFunction | None = None) -> str:
@@ -35,7 +64,16 @@ def written(value: Any, json_encoder: JsonEncoderFunction | None = None) -> str:
 
 def encoded(text: str) -> str:
     """Return text in base64 of the alphabet that addresses can hold."""
-    return urlsafe_b64encode(text.encode("utf-8", "replace")).decode("ascii")
+    plain = b2a_base64(text.encode("utf-8", "replace"), newline=False).decode("ascii")
+    return plain.replace("+", "-").replace("/", "_")
+
+
+def filled(pairs: PayloadDict) -> PayloadDict:
+    """Return names and values without those that are empty: the same mapping where none is."""
+    values = pairs.values()
+    if None not in values and "" not in values:
+        return pairs
+    return {name: value for name, value in pairs.items() if value not in EMPTY}
 
 
 class Payload:

@@ -51,6 +51,8 @@ def milliseconds(name: str, value: Any) -> int:
         TypeError: it is no number.
         ValueError: it is no positive, finite number.
     """
+    if type(value) is int and value >= 0:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name}: expected milliseconds since 1970, got {type(value).__name__} {value!r:.40}")
     if not math.isfinite(value) or value < 0:

@@ -12,8 +12,8 @@ from ...hit import new_id
 from ...providers.snowplow import SCHEMAS
 from . import contracts
 from ._scope import Scoped
-from .events import Event, ScreenView, SelfDescribing, entities, write_containers
-from .payload import Payload
+from .events import Event, can_describe, entities, page, pair, screen, structured, write_containers
+from .payload import EMPTY, Payload, filled, written
 from .self_describing_json import SelfDescribingJson
 from .subject import DEFAULT_PLATFORM, Subject, Subjective
 from .timestamp import DeviceTimestamp, Timestamp, TrueTimestamp, milliseconds
@@ -171,7 +171,8 @@ class Tracker(Subjective):
     def complete_payload(self, event: Event) -> Payload:
         """Return an event as it would be handed to the emitters."""
         if self._validate is not None:
-            self._check(event.described(), event.context)
+            described = event.described()
+            self._check(event.context if described is None else [*event.context, described])
         payload = event.build_payload(self.encode_base64, self.json_encoder, self._subject.get())
         self._finish(payload.nv_pairs)
         return payload
@@ -199,31 +200,31 @@ class Tracker(Subjective):
         found: str | None = pairs.get("eid")
         return found
 
-    def _check(self, described: SelfDescribingJson | None, context: Sequence[SelfDescribingJson]) -> None:
+    def _check(self, parts: Sequence[SelfDescribingJson]) -> None:
         assert self._validate is not None
-        for part in [*context, *([described] if described is not None else [])]:
-            pair = part.to_json()
-            wrong = self._validate(pair["schema"], pair["data"])
+        for part in parts:
+            both = part.to_json()
+            wrong = self._validate(both["schema"], both["data"])
             if wrong:
-                raise ValueError(f"data of {pair['schema']}: {wrong}")
+                raise ValueError(f"data of {both['schema']}: {wrong}")
 
     def _said(
         self,
         pairs: dict[str, Any],
-        described: SelfDescribingJson | None,
         context: Context,
         tstamp: Tstamp,
         event_subject: Subject | None,
+        own: str | None = None,
     ) -> Self:
-        """Complete an event and hand it to the emitters."""
+        """Complete an event and hand it to the emitters; ``own`` is its data with their schema, as JSON text."""
         if context is not None and tstamp is None and isinstance(context, (int, float, Timestamp)):
             # The documentation's own example counts one None too few before the time.
             context, tstamp = None, context
-        if described is not None or context is not None:
+        if own is not None or context is not None:
             about = entities(context)
             if self._validate is not None:
-                self._check(described, about)
-            write_containers(pairs, described, about, self.encode_base64, self.json_encoder)
+                self._check(about)
+            write_containers(pairs, own, about, self.encode_base64, self.json_encoder)
         if tstamp is not None:
             if isinstance(tstamp, Timestamp):
                 pairs[tstamp.ts_type] = tstamp.value
@@ -231,9 +232,9 @@ class Tracker(Subjective):
                 pairs["dtm"] = pairs["ttm"] = milliseconds("tstamp", tstamp)
         subject = self._subject.get()
         if event_subject is not None:
-            pairs.update(_given(event_subject.combine_subject(subject)))
+            pairs.update(filled(event_subject.combine_subject(subject)))
         elif subject is not None:
-            pairs.update(_given(subject.standard_nv_pairs))
+            pairs.update(filled(subject.standard_nv_pairs))
         self._finish(pairs)
         self._emit(pairs)
         return self
@@ -258,8 +259,8 @@ class Tracker(Subjective):
                 (``ttm``), or a :class:`DeviceTimestamp` (``dtm``).
             event_subject: whom this one event is about.
         """
-        pairs = self._page("pv", page_url, page_title, referrer)
-        return self._said(pairs, None, context, tstamp, event_subject)
+        pairs = page("pv", page_url, page_title, referrer)
+        return self._said(pairs, context, tstamp, event_subject)
 
     def track_page_ping(
         self,
@@ -278,24 +279,20 @@ class Tracker(Subjective):
 
         The other arguments are those of :meth:`track_page_view`.
         """
-        pairs = self._page("pp", page_url, page_title, referrer)
-        offsets = {"pp_mix": min_x, "pp_max": max_x, "pp_miy": min_y, "pp_may": max_y}
-        for (key, value), name in zip(offsets.items(), ("min_x", "max_x", "min_y", "max_y"), strict=True):
-            if value is not None:
-                contracts.whole(name, value)
-                pairs[key] = value
-        return self._said(pairs, None, context, tstamp, event_subject)
-
-    def _page(self, event: str, page_url: str, page_title: str | None, referrer: str | None) -> dict[str, Any]:
-        contracts.text("page_url", page_url, empty=False)
-        pairs: dict[str, Any] = {"e": event, "url": page_url}
-        if page_title:
-            contracts.text("page_title", page_title, optional=True)
-            pairs["page"] = page_title
-        if referrer:
-            contracts.text("referrer", referrer, optional=True)
-            pairs["refr"] = referrer
-        return pairs
+        pairs = page("pp", page_url, page_title, referrer)
+        if min_x is not None:
+            contracts.whole("min_x", min_x)
+            pairs["pp_mix"] = min_x
+        if max_x is not None:
+            contracts.whole("max_x", max_x)
+            pairs["pp_max"] = max_x
+        if min_y is not None:
+            contracts.whole("min_y", min_y)
+            pairs["pp_miy"] = min_y
+        if max_y is not None:
+            contracts.whole("max_y", max_y)
+            pairs["pp_may"] = max_y
+        return self._said(pairs, context, tstamp, event_subject)
 
     def track_screen_view(
         self,
@@ -306,11 +303,15 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track that a screen was shown (``…snowplow/screen_view/jsonschema/1-0-0``): a name, an id, or both."""
-        contracts.text("name", name, optional=True)
-        contracts.text("id_", id_, optional=True)
-        if name is None and id_ is None and contracts.contracts_enabled():
+        data: dict[str, Any] = {}
+        if name is not None:
+            contracts.text("name", name, optional=True)
+            data["name"] = name
+        if id_ is not None:
+            contracts.text("id_", id_, optional=True)
+            data["id"] = id_
+        if not data and contracts.contracts_enabled():
             raise ValueError("name, id_: expected at least one of them, got neither")
-        data = {"name": name, "id": id_}
         return self._described("screen_view_web", data, context, tstamp, event_subject)
 
     def track_mobile_screen_view(
@@ -327,8 +328,8 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track that a screen of a mobile application was shown; without an id it gets one. See :class:`ScreenView`."""
-        view = ScreenView(id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type)
-        return self._said({"e": "ue"}, view.described(), context, tstamp, event_subject)
+        data = screen(id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type)
+        return self._described("screen_view", data, context, tstamp, event_subject)
 
     def track_struct_event(
         self,
@@ -345,19 +346,8 @@ class Tracker(Subjective):
 
         The other arguments are those of :meth:`track_page_view`.
         """
-        contracts.text("category", category, empty=False)
-        contracts.text("action", action, empty=False)
-        pairs: dict[str, Any] = {"e": "se", "se_ca": category, "se_ac": action}
-        if label:
-            contracts.text("label", label, optional=True)
-            pairs["se_la"] = label
-        if property_:
-            contracts.text("property_", property_, optional=True)
-            pairs["se_pr"] = property_
-        if value is not None:
-            contracts.number("value", value)
-            pairs["se_va"] = value
-        return self._said(pairs, None, context, tstamp, event_subject)
+        pairs = structured(category, action, label, property_, value)
+        return self._said(pairs, context, tstamp, event_subject)
 
     def track_self_describing_event(
         self,
@@ -367,7 +357,10 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track an event that a schema describes. The other arguments are those of :meth:`track_page_view`."""
-        return self._said({"e": "ue"}, SelfDescribing(event_json).event_json, context, tstamp, event_subject)
+        can_describe(event_json)
+        if self._validate is not None:
+            self._check([event_json])
+        return self._said({"e": "ue"}, context, tstamp, event_subject, pair(event_json, self.json_encoder))
 
     track_unstruct_event = track_self_describing_event
 
@@ -384,12 +377,19 @@ class Tracker(Subjective):
     ) -> Self:
         """Track a click on a link (``…snowplow/link_click/jsonschema/1-0-1``)."""
         contracts.text("target_url", target_url, empty=False)
-        contracts.text("element_id", element_id, optional=True)
-        contracts.texts("element_classes", element_classes, optional=True)
-        contracts.text("element_target", element_target, optional=True)
-        contracts.text("element_content", element_content, optional=True)
-        data = {"targetUrl": target_url, "elementId": element_id, "elementClasses": element_classes}
-        data |= {"elementTarget": element_target, "elementContent": element_content}
+        data: dict[str, Any] = {"targetUrl": target_url}
+        if element_id is not None:
+            contracts.text("element_id", element_id, optional=True)
+            data["elementId"] = element_id
+        if element_classes is not None:
+            contracts.texts("element_classes", element_classes)
+            data["elementClasses"] = element_classes
+        if element_target is not None:
+            contracts.text("element_target", element_target, optional=True)
+            data["elementTarget"] = element_target
+        if element_content is not None:
+            contracts.text("element_content", element_content, optional=True)
+            data["elementContent"] = element_content
         return self._described("link_click", data, context, tstamp, event_subject)
 
     def track_add_to_cart(
@@ -453,15 +453,15 @@ class Tracker(Subjective):
         contracts.text("element_id", element_id, optional=True)
         contracts.node_name("node_name", node_name)
         contracts.text("value", value, optional=True)
-        contracts.input_type("type_", type_)
-        contracts.texts("element_classes", element_classes, optional=True)
         # The schema demands the first four, and an id that is text.
         data: dict[str, Any] = {"formId": form_id, "elementId": element_id or "", "nodeName": node_name, "value": value}
         if type_ is not None:
+            contracts.input_type("type_", type_)
             data["type"] = type_.lower()
         if element_classes is not None:
+            contracts.texts("element_classes", element_classes)
             data["elementClasses"] = list(element_classes)
-        return self._described("form_change", data, context, tstamp, event_subject, keep=("value",))
+        return self._described("form_change", data, context, tstamp, event_subject)
 
     def track_form_submit(
         self,
@@ -483,11 +483,14 @@ class Tracker(Subjective):
             event_subject: see :meth:`track_page_view`.
         """
         contracts.text("form_id", form_id, empty=False)
-        contracts.texts("form_classes", form_classes, optional=True)
-        whole = [elements] if isinstance(elements, Mapping) else list(elements or ())
-        for position, element in enumerate(whole):
-            contracts.form_element(f"elements[{position}]", element)
-        data = {"formId": form_id, "formClasses": form_classes, "elements": [dict(one) for one in whole] or None}
+        data: dict[str, Any] = {"formId": form_id}
+        if form_classes is not None:
+            contracts.texts("form_classes", form_classes)
+            data["formClasses"] = form_classes
+        if elements:
+            whole = list(elements) if isinstance(elements, list) or not isinstance(elements, Mapping) else [elements]
+            contracts.form_elements("elements", whole)
+            data["elements"] = [dict(one) for one in whole]
         return self._described("form_submit", data, context, tstamp, event_subject)
 
     def track_site_search(
@@ -512,15 +515,16 @@ class Tracker(Subjective):
             event_subject: see :meth:`track_page_view`.
         """
         contracts.texts("terms", terms, least=1)
-        if filters is not None and contracts.contracts_enabled():
-            if not isinstance(filters, Mapping):
-                raise TypeError(f"filters: expected a mapping, got {type(filters).__name__}")
-            for name, value in filters.items():
-                if not isinstance(value, (str, bool)):
-                    raise TypeError(f"filters[{name!r}]: expected text or a yes or no, got {type(value).__name__}")
-        contracts.whole("total_results", total_results, least=0, optional=True)
-        contracts.whole("page_results", page_results, least=0, optional=True)
-        data = {"terms": terms, "filters": filters, "totalResults": total_results, "pageResults": page_results}
+        data: dict[str, Any] = {"terms": terms}
+        if filters is not None:
+            contracts.filters("filters", filters)
+            data["filters"] = filters
+        if total_results is not None:
+            contracts.whole("total_results", total_results, least=0)
+            data["totalResults"] = total_results
+        if page_results is not None:
+            contracts.whole("page_results", page_results, least=0)
+            data["pageResults"] = page_results
         return self._described("site_search", data, context, tstamp, event_subject)
 
     def track_ecommerce_transaction_item(
@@ -542,20 +546,9 @@ class Tracker(Subjective):
             moment = tstamp if tstamp is not None or context is None else context
             currency, context, tstamp = None, currency, moment
         contracts.text("order_id", order_id, empty=False)
-        contracts.text("sku", sku, empty=False)
-        contracts.number("price", price)
-        contracts.whole("quantity", quantity)
-        contracts.text("name", name, optional=True)
-        contracts.text("category", category, optional=True)
         contracts.text("currency", currency, optional=True)
-        pairs = {"e": "ti", "ti_id": order_id, "ti_sk": sku, "ti_nm": name, "ti_ca": category}
-        return self._said(
-            _given({**pairs, "ti_pr": price, "ti_qu": quantity, "ti_cu": currency}),
-            None,
-            context,
-            tstamp,
-            event_subject,
-        )
+        pairs = _item(order_id, sku, price, quantity, name, category, currency)
+        return self._said(pairs, context, tstamp, event_subject)
 
     def track_ecommerce_transaction(
         self,
@@ -593,24 +586,38 @@ class Tracker(Subjective):
         """
         contracts.text("order_id", order_id, empty=False)
         contracts.number("total_value", total_value)
-        contracts.number("tax_value", tax_value, optional=True)
-        contracts.number("shipping", shipping, optional=True)
-        for name, value in (("affiliation", affiliation), ("city", city), ("state", state)):
-            contracts.text(name, value, optional=True)
-        contracts.text("country", country, optional=True)
-        contracts.text("currency", currency, optional=True)
-        lines = [_line(position, item) for position, item in enumerate(items or ())]
-        pairs = {"e": "tr", "tr_id": order_id, "tr_tt": total_value, "tr_af": affiliation, "tr_tx": tax_value}
-        pairs |= {"tr_sh": shipping, "tr_ci": city, "tr_st": state, "tr_co": country, "tr_cu": currency}
+        pairs: dict[str, Any] = {"e": "tr", "tr_id": order_id, "tr_tt": total_value}
+        if affiliation not in EMPTY:
+            contracts.text("affiliation", affiliation, optional=True)
+            pairs["tr_af"] = affiliation
+        if tax_value is not None:
+            contracts.number("tax_value", tax_value)
+            pairs["tr_tx"] = tax_value
+        if shipping is not None:
+            contracts.number("shipping", shipping)
+            pairs["tr_sh"] = shipping
+        if city not in EMPTY:
+            contracts.text("city", city, optional=True)
+            pairs["tr_ci"] = city
+        if state not in EMPTY:
+            contracts.text("state", state, optional=True)
+            pairs["tr_st"] = state
+        if country not in EMPTY:
+            contracts.text("country", country, optional=True)
+            pairs["tr_co"] = country
+        if currency not in EMPTY:
+            contracts.text("currency", currency, optional=True)
+            pairs["tr_cu"] = currency
+        if not contracts.contracts_enabled():
+            pairs = filled(pairs)
+        # All are made before the first is sent: a slip in one item sends nothing at all.
+        lines = [_line(position, item, order_id, currency) for position, item in enumerate(items or ())]
         moment = tstamp if isinstance(tstamp, Timestamp) else self.get_timestamp(tstamp)
         if tstamp is None:
             pairs["dtm"] = moment
-        self._said(_given(pairs), None, context, tstamp, event_subject)
-        for line in lines:
-            about = line.pop("context", None) or context
-            self.track_ecommerce_transaction_item(
-                order_id, **line, currency=currency, context=about, tstamp=moment, event_subject=event_subject
-            )
+        self._said(pairs, context, tstamp, event_subject)
+        for line, about in lines:
+            self._said(line, about or context, moment, event_subject)
         return self
 
     def _described(
@@ -620,19 +627,15 @@ class Tracker(Subjective):
         context: Context,
         tstamp: Tstamp,
         event_subject: Subject | None,
-        *,
-        keep: tuple[str, ...] = (),
     ) -> Self:
-        given = {key: value for key, value in data.items() if value is not None or key in keep}
-        described = SelfDescribingJson(SCHEMAS[kind], given)
-        return self._said({"e": "ue"}, described, context, tstamp, event_subject)
+        schema = SCHEMAS[kind]
+        if self._validate is not None:
+            self._check([SelfDescribingJson(schema, data)])
+        own = f'{{"schema": "{schema}", "data": {written(data, self.json_encoder)}}}'
+        return self._said({"e": "ue"}, context, tstamp, event_subject, own)
 
     def __repr__(self) -> str:
         return f"<Tracker {self.get_namespace() or ''} {len(self.emitters)} emitters>"
-
-
-def _given(pairs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in pairs.items() if value is not None and value != ""}
 
 
 def _can_input(emitter: Any) -> None:
@@ -645,25 +648,56 @@ def _cart(
 ) -> dict[str, Any]:
     contracts.text("sku", sku, empty=False)
     contracts.whole("quantity", quantity)
-    contracts.text("name", name, optional=True)
-    contracts.text("category", category, optional=True)
-    contracts.number("unit_price", unit_price, optional=True)
-    contracts.text("currency", currency, optional=True)
-    found = {"sku": sku, "quantity": quantity, "name": name, "category": category}
-    return {**found, "unitPrice": unit_price, "currency": currency}
+    data: dict[str, Any] = {"sku": sku, "quantity": quantity}
+    if name is not None:
+        contracts.text("name", name, optional=True)
+        data["name"] = name
+    if category is not None:
+        contracts.text("category", category, optional=True)
+        data["category"] = category
+    if unit_price is not None:
+        contracts.number("unit_price", unit_price)
+        data["unitPrice"] = unit_price
+    if currency is not None:
+        contracts.text("currency", currency, optional=True)
+        data["currency"] = currency
+    return data
+
+
+def _item(
+    order_id: str, sku: str, price: float, quantity: int, name: str | None, category: str | None, currency: str | None
+) -> dict[str, Any]:
+    contracts.text("sku", sku, empty=False)
+    contracts.number("price", price)
+    contracts.whole("quantity", quantity)
+    pairs: dict[str, Any] = {"e": "ti", "ti_id": order_id, "ti_sk": sku}
+    if name not in EMPTY:
+        contracts.text("name", name, optional=True)
+        pairs["ti_nm"] = name
+    if category not in EMPTY:
+        contracts.text("category", category, optional=True)
+        pairs["ti_ca"] = category
+    pairs["ti_pr"] = price
+    pairs["ti_qu"] = quantity
+    if currency not in EMPTY:
+        pairs["ti_cu"] = currency
+    return pairs if contracts.contracts_enabled() else filled(pairs)
 
 
 _LINE = frozenset({"sku", "price", "quantity", "name", "category", "context"})
 _KNOWN = _LINE | {"order_id", "currency", "tstamp", "event_subject"}  # what 1.x writes into the caller's mappings
 
 
-def _line(position: int, item: Any) -> dict[str, Any]:
-    if not isinstance(item, Mapping):
+def _line(position: int, item: Any, order_id: str, currency: str | None) -> tuple[dict[str, Any], Context]:
+    """Return one item of an order in the protocol's keys, and its context."""
+    if not isinstance(item, (dict, Mapping)):
         raise TypeError(f"items[{position}]: expected a mapping, got {type(item).__name__}")
     if not _KNOWN.issuperset(item):
         unknown = min(str(name) for name in item if name not in _KNOWN)
         raise ValueError(f"items[{position}]: {unknown!r} is no part of an item; known: {', '.join(sorted(_LINE))}")
-    for name in ("sku", "price", "quantity"):
-        if name not in item:
-            raise ValueError(f"items[{position}]: expected {name!r}, got {', '.join(sorted(item))}")
-    return {name: value for name, value in item.items() if name in _LINE}
+    for needed in ("sku", "price", "quantity"):
+        if needed not in item:
+            raise ValueError(f"items[{position}]: expected {needed!r}, got {', '.join(sorted(item))}")
+    name, category = item.get("name"), item.get("category")
+    pairs = _item(order_id, item["sku"], item["price"], item["quantity"], name, category, currency)
+    return pairs, item.get("context")
