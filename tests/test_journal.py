@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,71 @@ def test_how_far_it_was_read_is_noted_in_the_file(tmp_path: Path) -> None:
 
 def test_no_directory_is_no_journal(tmp_path: Path) -> None:
     assert list(journals(tmp_path / "missing")) == []
+
+
+def test_with_fsync_a_record_and_the_files_name_are_on_the_disk_before_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    real = os.fsync
+
+    def watched(fd: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(fd).st_mode))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    journal = Journal(tmp_path, fsync=True)
+    assert journal.append(b"one")
+    assert synced == [True, False]  # the directory, the record
+    assert journal.append(b"two")
+    assert synced == [True, False, False]
+    journal.close()
+
+
+def test_a_disk_that_is_full_at_the_head_leaves_no_journal_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:5]))
+    assert not journal.append(b"lost")
+    assert list(journals(tmp_path)) == []
+    monkeypatch.setattr(os, "write", real)
+    assert journal.append(b"kept")
+    (name,) = journals(tmp_path)
+    assert read(tmp_path / name) == [b"kept"]
+    journal.close()
+
+
+def test_two_threads_that_begin_at_once_begin_one_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    lock = journal._opening
+
+    class Overtaken:
+        """Another thread is first, while this one waits for the lock."""
+
+        def __enter__(self) -> None:
+            lock.acquire()
+            journal._opening = lock
+            assert journal.append(b"first")
+
+        def __exit__(self, *error: object) -> None:
+            lock.release()
+
+    journal._opening = Overtaken()  # type: ignore[assignment]  # a lock that lets another go first
+    assert journal.append(b"second")
+    (name,) = journals(tmp_path)
+    assert read(tmp_path / name) == [b"first", b"second"]
+    journal.close()
+
+
+def test_a_file_without_a_head_is_read_from_the_first_record(tmp_path: Path) -> None:
+    path = tmp_path / "torn.journal"
+    path.write_bytes(b"\x1e")
+    reader = JournalReader(path)
+    assert reader.hint() == HEADER
+    path.write_bytes(b"x" * HEADER + frame(b"one"))
+    assert reader.hint() == HEADER
+    assert reader.read(reader.hint())[0] == [b"one"]
+    reader.close()
+    reader.close()  # twice is harmless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import pytest
 import redis
 from services import need_service
 
-from analytical.errors import ConfigurationError
+from analytical.errors import ConfigurationError, MissingExtra
 from analytical.hit import Hit
 from analytical.spool import Entry, Spool, open_spool
 from analytical.spool.redis import RedisSpool
@@ -194,6 +195,260 @@ def test_a_producer_leaves_delivery_to_workers(make: Callable[..., RedisSpool]) 
     assert spool.waiting("web") == 2
 
 
+def test_what_a_worker_detaches_is_there_at_once_and_what_it_delivers_late_does_not_count(
+    make: Callable[..., RedisSpool],
+) -> None:
+    first, second = make(), make()
+    for spool in (first, second):
+        spool.attach("web")
+    fill(first, 2)
+    late = first.take(2, NOW, to="web")
+    first.detach("web")
+    assert len(entries := second.take(2, NOW, to="web")) == 2
+    assert first.settle(late, [DELIVERED] * 2, NOW) == [False, False]
+    assert second.settle(entries, [DELIVERED] * 2, NOW) == [True, True]
+
+
+def test_a_worker_that_was_away_for_longer_than_its_lease_hears_what_it_has_lost(
+    make: Callable[..., RedisSpool],
+) -> None:
+    clock = Clock()
+    slow, quick = make(lease=20.0, monotonic=clock), make(lease=0.05)
+    for spool in (slow, quick):
+        spool.attach("web")
+    fill(slow, 3)
+    lost = slow.take(2, NOW, to="web")
+    found: list[Entry] = []
+    deadline = time.monotonic() + 5
+    while len(found) < 3 and time.monotonic() < deadline:
+        threading.Event().wait(0.06)
+        found += quick.take(3, NOW, to="web")
+    clock.tick(6.0)  # it says that it lives, too late
+    assert slow.take(3, NOW, to="web") == []
+    assert slow.settle(lost, [DELIVERED] * 2, NOW) == [False, False]
+    assert quick.settle(found[:3], [DELIVERED] * 3, NOW) == [True] * 3
+
+
+def test_what_another_has_settled_meanwhile_is_not_settled_twice(make: Callable[..., RedisSpool]) -> None:
+    spool, operator = make(), make()
+    spool.attach("web")
+    fill(spool, 2)
+    entries = spool.take(2, NOW, to="web")
+    assert operator.purge(limit=1) == 1
+    assert spool.settle(entries, [DELIVERED] * 2, NOW) == [False, True]
+    counts = spool.stats("web")
+    assert counts is not None
+    assert (counts["accepted"], counts["delivered"], counts["dropped"], counts["pending"]) == (2, 1, 1, 0)
+
+
+def test_who_delivers_where_order_matters_goes_on_doing_so(make: Callable[..., RedisSpool], stream: str) -> None:
+    clock = Clock()
+    spool = make(monotonic=clock)
+    spool.attach("web", lane=lambda hit: hit.client_id)
+    fill(spool, 1, client_id="a")
+    with redis.Redis.from_url(need_service("redis")) as client:
+        lock = f"{{{stream}:web}}:lock"
+        assert spool.uploads("web")
+        client.pexpire(lock, 1_000)
+        clock.tick(6.0)
+        assert spool.uploads("web")
+        assert client.pttl(lock) > 10_000
+        client.set(lock, "another")
+        clock.tick(6.0)
+        assert not spool.uploads("web")
+        spool.detach("web")
+        assert client.get(lock) == b"another"  # what is another's stays
+
+
+def test_no_more_is_brought_here_than_there_is_room_for(
+    make: Callable[..., RedisSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytical.spool.redis.WINDOW", 5)
+    first, second = make(), make()
+    for spool in (first, second):
+        spool.attach("web")
+    fill(first, 8)
+    assert len(first.take(10, NOW, to="web")) == 5
+    assert first.take(10, NOW, to="web") == []
+    assert len(second.take(10, NOW, to="web")) == 3
+
+
+def test_what_others_have_left_comes_before_what_is_new(
+    make: Callable[..., RedisSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytical.spool.redis.WINDOW", 3)
+    gone, other = make(), make(lease=0.05)
+    for spool in (gone, other):
+        spool.attach("web")
+    hits = fill(gone, 3)
+    assert len(gone.take(3, NOW, to="web")) == 3
+    fill(gone, 3)
+    threading.Event().wait(0.1)
+    taken = other.take(3, NOW, to="web")
+    assert [entry.hit.id for entry in taken] == [hit.id for hit in hits]
+    other.settle(taken, [DELIVERED] * 3, NOW)
+    assert len(other.take(3, NOW, to="web")) == 3
+
+
+def test_a_redis_that_was_emptied_is_begun_anew(make: Callable[..., RedisSpool], stream: str) -> None:
+    spool = make()
+    spool.attach("web")
+    fill(spool, 2)
+    assert len(spool.take(2, NOW, to="web")) == 2
+    with redis.Redis.from_url(need_service("redis")) as client:
+        client.delete(f"{{{stream}:web}}:hits")
+    assert spool.take(2, NOW, to="web") == []
+    fill(spool, 3)
+    assert len(spool.take(3, NOW, to="web")) == 3
+
+
+def test_a_key_that_is_something_else_is_said_and_not_touched(
+    make: Callable[..., RedisSpool], stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    spool = make(monotonic=clock)
+    with redis.Redis.from_url(need_service("redis")) as client:
+        client.set(f"{{{stream}:web}}:hits", "somebody's")
+        spool.attach("web")
+        assert "Redis cannot be used: ResponseError" in caplog.text
+        clock.tick(1.0)
+        assert not spool.put("web", make_hit())
+        clock.tick(1.0)
+        assert spool.take(1, NOW, to="web") == []
+        assert client.get(f"{{{stream}:web}}:hits") == b"somebody's"
+        client.delete(f"{{{stream}:web}}:hits")
+    clock.tick(1.0)
+    fill(spool, 1)
+    assert len(taken := spool.take(1, NOW, to="web")) == 1
+    with redis.Redis.from_url(need_service("redis")) as client:
+        client.set(f"{{{stream}:web}}:hits", "somebody's")
+        assert spool.waiting("web") == 1
+        assert spool.away
+        clock.tick(1.0)
+        assert spool.take(1, NOW, to="web") == []
+        clock.tick(1.0)
+        assert spool.settle(taken, [DELIVERED], NOW) == [True]  # said to Redis when it can be
+        clock.tick(1.0)
+        assert spool.take(1, NOW, to="web") == []
+
+
+def test_a_hit_of_a_newer_version_waits_for_a_newer_worker(
+    make: Callable[..., RedisSpool], stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = make()
+    spool.attach("web")
+    (hit,) = fill(spool, 1)
+    with redis.Redis.from_url(need_service("redis")) as client:
+        client.xadd(f"{{{stream}:web}}:hits", {"q": b'{"v":2,"to":"web","hit":{}}', "s": repr(NOW)})
+        client.xadd(f"{{{stream}:web}}:dead", {"state": "rejected", "reason": "", "q": b'{"v":2}', "s": repr(NOW)})
+    assert [entry.hit.id for entry in spool.take(5, NOW, to="web")] == [hit.id]
+    assert "written by a newer version of analytical, and waits for it" in caplog.text
+    assert spool.waiting("web") == 2
+    assert spool.dead() == []
+
+
+def test_workers_that_are_gone_are_forgotten(
+    make: Callable[..., RedisSpool], stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytical.spool.redis._GONE", 0.01)
+    clock = Clock()
+    idle, holder, spool = make(), make(), make(monotonic=clock)
+    for one in (holder, idle, spool):
+        one.attach("web")
+    fill(holder, 1)
+    idle.settle(idle.take(1, NOW, to="web"), [DELIVERED], NOW)
+    fill(holder, 1)
+    assert len(holder.take(1, NOW, to="web")) == 1
+    with redis.Redis.from_url(need_service("redis")) as client:
+
+        def workers() -> set[str]:
+            return {one["name"].decode() for one in client.xinfo_consumers(f"{{{stream}:web}}:hits", "workers")}
+
+        assert workers() >= {idle._me, holder._me}
+        clock.tick(601.0)
+        threading.Event().wait(0.05)
+        spool.take(1, NOW, to="web")
+        assert idle._me not in workers()
+        assert holder._me in workers()  # what it holds must not be forgotten with it
+
+
+def test_an_operator_sees_and_moves_so_many_of_each_destination(make: Callable[..., RedisSpool]) -> None:
+    spool = make()
+    for to in ("shop", "web"):
+        spool.attach(to)
+        hits = [make_hit(n) for n in range(3)]
+        assert all(spool.put(to, hit) for hit in hits)
+        spool.settle(spool.take(3, NOW, to=to), [rejected("no")] * 2 + [retry(30.0)], NOW)
+    operator = make()
+    assert operator.names() == ["shop", "web"]
+    assert [row["pending"] for row in operator.status()] == [1, 1]
+    assert len(operator.dead(limit=3)) == 3
+    assert {entry.to for entry, _, _ in operator.dead(to="web")} == {"web"}
+    assert operator.retry(to="web") == 1
+    assert operator.retry() == 1
+    assert operator.retry() == 0
+    assert operator.replay(limit=2) == 2  # both of the first, none of the second
+    assert [(row["pending"], row["dead"]) for row in operator.status()] == [(3, 0), (1, 2)]
+    assert operator.purge(dead=True, limit=1) == 1
+    assert operator.purge(dead=True) == 1
+    assert operator.purge(dead=True) == 0
+    assert operator.purge(limit=3) == 3
+    assert operator.purge(to="web") == 1
+    assert operator.waiting("web") == operator.waiting("shop") == 0
+    assert operator.peek() == []
+
+
+def test_a_child_takes_and_puts_over_a_connection_of_its_own(make: Callable[..., RedisSpool]) -> None:
+    spool = make()
+    spool.attach("web")
+    fill(spool, 2)
+    assert len(spool.take(1, NOW, to="web")) == 1
+    spool.before_fork()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            spool.abandon()
+            took = spool.take(5, NOW, to="web")  # nothing: the parent holds both
+            code = 0 if not took and spool.put("web", make_hit(9)) else 2
+        finally:
+            os._exit(code)
+    spool.after_fork()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [entry.hit.url for entry in spool.take(5, NOW, to="web")] == [
+        "https://example.com/1",
+        "https://example.com/9",
+    ]
+
+
+def test_what_is_left_behind_in_a_fork_is_not_closed(make: Callable[..., RedisSpool]) -> None:
+    spool = make()
+    spool.attach("web")
+    before, me = spool._redis, spool._me
+    spool.abandon()
+    assert spool._redis is not before
+    assert spool._me != me  # or its leases would be the parent's
+    assert before.ping()
+    fill(spool, 1)
+    assert len(spool.take(1, NOW, to="web")) == 1
+    before.close()
+
+
+def test_a_journal_may_hold_hits_for_what_this_process_does_not_know(
+    make: Callable[..., RedisSpool], tmp_path: Path
+) -> None:
+    gone = make(journal=tmp_path)
+    gone.attach("shop")
+    assert gone.put("shop", make_hit())
+    assert gone._shipping is not None
+    gone._shipping.journal.close()  # its process ends without a word
+    worker = make(journal=tmp_path)
+    worker.attach("web")
+    assert worker.take(1, NOW, to="web") == []
+    assert worker.names() == ["shop", "web"]
+    assert worker.waiting("shop") == 1
+
+
 # -- a Redis of its own, that can be stopped ----------------------------------------------------------------------
 
 
@@ -255,6 +510,43 @@ def test_what_was_accepted_survives_a_killed_redis(server: Server) -> None:
     counts = spool.stats("web")
     assert counts is not None
     assert (counts["delivered"], counts["pending"], counts["dropped"]) == (3, 7, 1)
+    spool.close()
+
+
+def test_without_redis_everything_else_goes_on(server: Server) -> None:
+    clock = Clock()
+    spool = RedisSpool(server.url, timeout=0.3, monotonic=clock)
+    spool.attach("web", lane=lambda hit: hit.client_id)
+    fill(spool, 3, client_id="a")
+    taken = spool.take(2, NOW, to="web")
+    server.kill()
+    clock.tick(6.0)  # it must say again that it delivers here
+    assert spool.uploads("web")
+    assert spool.away
+    assert spool.uploads("web")
+    assert spool.waiting("web") == 0  # never asked, and not known
+    clock.tick(1.0)
+    assert spool.settle(taken, [DELIVERED] * 2, NOW) == [True] * 2
+    assert spool.settle(taken, [DELIVERED] * 2, NOW) == [False] * 2
+    clock.tick(1.0)
+    spool.detach("web")  # the leases end by themselves
+    clock.tick(1.0)
+    spool.close()
+
+
+def test_what_has_begun_without_redis_counts_when_it_is_there(server: Server) -> None:
+    server.kill()
+    clock = Clock()
+    spool = RedisSpool(server.url, timeout=0.3, monotonic=clock)
+    spool.attach("web")
+    spool.attach("shop")  # not asked again at once
+    assert spool._destinations["shop"].base is None
+    server.start()
+    clock.tick(1.0)
+    fill(spool, 1)
+    counts = spool.stats("web")
+    assert counts is not None
+    assert (counts["accepted"], counts["pending"]) == (1, 1)
     spool.close()
 
 
@@ -358,6 +650,26 @@ def test_a_mistyped_option_is_said(query: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_spool(f"redis://:hunter2@127.0.0.1/0?{query}")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "redis://127.0.0.1:6379?db=first"])
+def test_a_url_that_redis_py_cannot_read_is_said(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="the Redis URL cannot be read"):
+        RedisSpool(url)
+
+
+def test_what_is_redis_pys_goes_to_redis_py() -> None:
+    spool = RedisSpool.from_url("rediss://127.0.0.1/0?ssl_check_hostname=no&client_name=app&deliver=off&timeout=2")
+    given = spool._redis.connection_pool.connection_kwargs
+    assert (given["client_name"], given["socket_timeout"], spool._deliver) == ("app", 2.0, False)
+    assert "ssl_check_hostname" in given
+
+
+def test_without_redis_py_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "analytical.spool.redis")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(MissingExtra, match=r"analytical\[redis\]"):
+        importlib.import_module("analytical.spool.redis")
 
 
 def test_neither_repr_nor_log_shows_the_password(caplog: pytest.LogCaptureFixture) -> None:

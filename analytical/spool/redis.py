@@ -402,9 +402,14 @@ class RedisSpool(RemoteSpool[_Destination]):
 
     def _refill(self, destination: _Destination, limit: int) -> None:
         self._write_settled(destination)
-        self._hold(destination)
-        if destination.queue.ready() < limit:
-            self._fetch(destination, limit)
+        try:
+            self._hold(destination)
+            if destination.queue.ready() < limit:
+                self._fetch(destination, limit)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            destination.named = False  # Redis was emptied, or came back without its data
 
     def _fetch(self, destination: _Destination, limit: int) -> None:
         """Bring hits here: first those that others have left, then new ones."""
@@ -415,21 +420,15 @@ class RedisSpool(RemoteSpool[_Destination]):
             return
         self._begin(destination)
         rows: list[Any] = []
-        try:
-            if mono - destination.claimed >= min(self._lease / 4, 5.0):
-                idle = int(self._lease * 1_000)
-                claimed = self._redis.xautoclaim(destination.stream, _GROUP, self._me, idle, "0-0", count=room)
-                rows = [row for row in claimed[1] if row[1]]
-                if len(claimed[1]) < room:
-                    destination.claimed = mono
-            if len(rows) < room:
-                fresh = self._redis.xreadgroup(_GROUP, self._me, {destination.stream: ">"}, count=room - len(rows))
-                rows += fresh[0][1] if fresh else []
-        except redis.ResponseError as error:
-            if "NOGROUP" in str(error):  # Redis was emptied, or came back without its data
-                destination.named = False
-            else:
-                raise
+        if mono - destination.claimed >= min(self._lease / 4, 5.0):
+            idle = int(self._lease * 1_000)
+            claimed = self._redis.xautoclaim(destination.stream, _GROUP, self._me, idle, "0-0", count=room)
+            rows = [row for row in claimed[1] if row[1]]
+            if len(claimed[1]) < room:
+                destination.claimed = mono
+        if len(rows) < room:
+            fresh = self._redis.xreadgroup(_GROUP, self._me, {destination.stream: ">"}, count=room - len(rows))
+            rows += fresh[0][1] if fresh else []
         held = {entry.token for entry in queue}
         fetched = self._entries(destination, [row for row in rows if row[0] not in held])
         for entry in fetched:
