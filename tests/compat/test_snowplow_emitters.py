@@ -32,6 +32,9 @@ from analytical.compat.snowplow import (
     get_domain_user_id,
 )
 from analytical.compat.snowplow import emitters as module
+from analytical.compat.snowplow.event_store import StoreSpool, hit_of
+from analytical.testing import FakeTransport
+from analytical.verdict import DELIVERED, retry
 
 THING = "iglu:com.acme/thing/jsonschema/1-0-0"
 
@@ -369,6 +372,74 @@ def test_the_memory_store_has_its_documented_shape() -> None:
     store.get_events_batch()
     store.cleanup(batch, need_retry=False)
     assert store.size() == 0
+
+
+def spool_of(store: Any, clock: list[float], **options: Any) -> StoreSpool:
+    return StoreSpool(store, clock=lambda: clock[0], **{"batch_size": 2, **options})
+
+
+def test_a_store_as_a_spool_gives_out_what_is_due_and_no_more() -> None:
+    clock = [100.0]
+    spool = spool_of(InMemoryEventStore(), clock)
+    assert spool.put("to", hit_of({"e": "pv", "url": "1"}))
+    assert spool.take(10, clock[0]) == [], "one is no full buffer"
+    assert len(spool) == 1
+    clock[0] += 1.0
+    [entry] = spool.take(10, clock[0])
+    assert entry.hit.native == {"e": "pv", "url": "1"}
+    assert spool.settle([entry], [DELIVERED], clock[0]) == [True]
+    assert spool.settle([entry], [DELIVERED], clock[0]) == [False], "it was settled before"
+    assert len(spool) == 0
+
+
+def test_what_is_under_way_takes_room_too() -> None:
+    clock = [100.0]
+    spool = spool_of(InMemoryEventStore(), clock, capacity=2)
+    assert [spool.add({"url": name}) for name in "12"] == [1, 2]
+    entries = spool.take(10, clock[0])
+    assert len(entries) == 2
+    assert spool.add({"url": "3"}) == 0
+    spool.settle(entries, [retry()] * 2, clock[0])
+    assert [one["url"] for one in spool.store.get_events_batch()] == ["1", "2"]
+
+
+def test_a_forked_child_begins_with_an_empty_memory_and_the_store_that_is_there() -> None:
+    for store, left in ((InMemoryEventStore(), 0), (FileStore(), 1)):
+        spool = spool_of(store, [100.0])
+        spool.add({"url": "1"})
+        spool.abandon()
+        assert len(spool) == left
+
+
+@pytest.mark.parametrize("payload", [{}, {"dtm": "soon"}, {"dtm": None, "ttm": None}])
+def test_a_payload_without_a_time_is_of_now(payload: dict[str, Any]) -> None:
+    before = time.time()
+    hit = hit_of(payload)
+    assert before <= hit.time <= time.time()
+    assert len(hit.id) == 36
+
+
+def test_a_transport_of_ones_own_is_used_and_not_closed() -> None:
+    transport = FakeTransport([200])
+    with Emitter("c.example", buffer_size=1, transport=transport) as emitter:
+        Tracker(emitter).track_page_view("1")
+        assert emitter.deliver([]) == []
+    del emitter
+    assert len(transport.requests) == 1
+    assert transport.requests[0].url == "https://c.example/com.snowplowanalytics.snowplow/tp2"
+
+
+@pytest.mark.parametrize("kind", [Emitter, AsyncEmitter])
+def test_a_callback_may_flush(collector: Collector, kind: type[Emitter]) -> None:
+    flushed: list[int] = []
+
+    def flush(payloads: list[dict[str, Any]]) -> None:
+        emitter.sync_flush()
+        flushed.append(len(payloads))
+
+    with kind(collector.url, buffer_size=2, on_success=flush) as emitter:
+        Tracker(emitter).track_page_view("1").track_page_view("2").flush()
+    assert flushed == [2]
 
 
 def test_a_session_of_ones_own_is_used(collector: Collector) -> None:

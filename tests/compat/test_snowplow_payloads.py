@@ -5,9 +5,11 @@ The differences that are meant (see docs/howto/migrate-snowplow) are named in ``
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import warnings
+from collections import UserDict
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from snowplow_support import SCHEMAS, Collector, judge, opened
 
 from analytical.compat import snowplow as ours
-from analytical.compat.snowplow import contracts
+from analytical.compat.snowplow import contracts, payload
 from analytical.providers.snowplow import PLATFORMS
 from analytical.providers.vocabulary import INPUT_TYPES
 
@@ -61,12 +63,12 @@ def alike(act: Callable[[Any, Any], object], *, but: frozenset[str] = frozenset(
     """Assert that both trackers build the same, and that the collector would take it."""
     mine, peers = both(act, **options)
     assert len(mine) == len(peers) >= 1
-    for payload, peer in zip(mine, peers, strict=True):
-        assert set(payload) - but == set(peer) - but
-        for name in set(payload) - OURS - but:
-            assert payload[name] == peer[name], name
-            assert type(payload[name]) is type(peer[name]), name
-        judge([ours.emitters._texts(payload)])
+    for one, peer in zip(mine, peers, strict=True):
+        assert set(one) - but == set(peer) - but
+        for name in set(one) - OURS - but:
+            assert one[name] == peer[name], name
+            assert type(one[name]) is type(peer[name]), name
+        judge([ours.emitters._texts(one)])
 
 
 text = st.text(max_size=30)
@@ -197,21 +199,26 @@ def test_self_describing_events_build_the_same(inner: dict[str, Any], about: Any
         ),
         max_size=3,
     ),
-    total=numbers,
-    shipping=st.none() | numbers,
-    city=maybe,
-    currency=st.none() | st.sampled_from(["GBP", "USD"]),
+    order=st.fixed_dictionaries(
+        {
+            "total_value": numbers,
+            "tax_value": st.none() | numbers,
+            "shipping": st.none() | numbers,
+            **dict.fromkeys(("affiliation", "city", "state", "country"), maybe),
+            "currency": st.none() | st.sampled_from(["", "GBP", "USD"]),
+        }
+    ),
     about=entities,
 )
 def test_an_order_with_its_items_builds_the_same(
-    items: list[dict[str, Any]], total: float, shipping: float | None, city: str | None, currency: Any, about: Any
+    items: list[dict[str, Any]], order: dict[str, Any], about: Any
 ) -> None:
-    arguments = {"order_id": "o", "total_value": total, "shipping": shipping, "city": city, "currency": currency}
+    arguments = {"order_id": "o", **order}
     act = tracked("track_ecommerce_transaction", {**arguments, "items": items}, about)
     # The package stamps items without a time with the moment of the call as their true time; so do we.
     alike(act, but=frozenset({"ttm"}))
     mine, peers = both(act)
-    assert ["ttm" in payload for payload in mine] == ["ttm" in payload for payload in peers]
+    assert ["ttm" in one for one in mine] == ["ttm" in one for one in peers]
 
 
 SETTERS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
@@ -331,10 +338,10 @@ def test_the_wire_is_the_same(method: str) -> None:
             }
     mine, peers = sent
     judge(mine)
-    for payload, peer in zip(mine, peers, strict=True):
-        assert set(payload) == set(peer)
-        but = OURS | {"ttm"} if payload["e"] == "ti" else OURS
-        assert {key: value for key, value in payload.items() if key not in but} == {
+    for one, peer in zip(mine, peers, strict=True):
+        assert set(one) == set(peer)
+        but = OURS | {"ttm"} if one["e"] == "ti" else OURS
+        assert {key: value for key, value in one.items() if key not in but} == {
             key: value for key, value in peer.items() if key not in but
         }
 
@@ -415,6 +422,112 @@ def test_a_callers_items_are_not_changed_and_have_contexts_of_their_own() -> Non
     assert opened(kept.payloads[1])["co"]["data"] == [{"schema": THING, "data": {"own": 1}}]
 
 
+@pytest.mark.parametrize(("tstamp", "key"), [(ours.TrueTimestamp(5), "ttm"), (ours.DeviceTimestamp(5), "dtm")])
+def test_an_orders_items_have_its_time(tstamp: ours.Timestamp, key: str) -> None:
+    kept = Kept()
+    items = [{"sku": "a", "price": 1, "quantity": 1}]
+    ours.Tracker(kept).track_ecommerce_transaction("o", 1, items=items, tstamp=tstamp)
+    assert [one[key] for one in kept.payloads] == [5, 5]
+    assert [one.get("ttm") for one in kept.payloads] == [5 if key == "ttm" else None] * 2
+
+
+def test_a_slip_in_a_later_item_sends_nothing_at_all() -> None:
+    kept = Kept()
+    items = [{"sku": "a", "price": 1, "quantity": 1}, {"sku": "b", "price": "1", "quantity": 1}]
+    with pytest.raises(TypeError, match="price"):
+        ours.Tracker(kept).track_ecommerce_transaction("o", 1, items=items)
+    assert kept.payloads == []
+
+
+def test_any_mapping_will_do_for_items_filters_and_elements() -> None:
+    kept = Kept()
+    tracker = ours.Tracker(kept, encode_base64=False)
+    tracker.track_ecommerce_transaction("o", 1, items=[UserDict(sku="a", price=1, quantity=1)])
+    tracker.track_form_submit("f", None, UserDict(name="n", value="v", nodeName="INPUT"))
+    assert [one["e"] for one in kept.payloads] == ["tr", "ti", "ue"]
+    [element] = opened(kept.payloads[2])["ue_pr"]["data"]["data"]["elements"]
+    assert element == {"name": "n", "value": "v", "nodeName": "INPUT"}
+
+
+def test_a_described_json_of_the_package_itself_is_taken() -> None:
+    mine = only(lambda t: t.track_self_describing_event(ours.SelfDescribingJson(THING, {"é": [1, None]})))
+    peer = only(lambda t: t.track_self_describing_event(theirs.SelfDescribingJson(THING, {"é": [1, None]})))
+    assert mine["ue_px"] == peer["ue_px"]
+
+
+def test_a_json_encoder_turns_what_json_does_not_know() -> None:
+    kept = Kept()
+    tracker = ours.Tracker("cf", kept, None, None, False, str)
+    tracker.track_self_describing_event(ours.SelfDescribingJson(THING, {"day": date(2014, 5, 16)}))
+    assert opened(kept.payloads[0])["ue_pr"]["data"]["data"] == {"day": "2014-05-16"}
+
+
+@given(value=json_values)
+def test_json_is_written_as_the_standard_library_writes_it(value: Any) -> None:
+    expected = json.dumps(value, ensure_ascii=False)
+    assert payload.written(value) == payload.written(value, str) == expected
+    assert payload.encoded(expected) == base64.urlsafe_b64encode(expected.encode()).decode()
+
+
+def test_data_that_holds_itself_is_refused_again_and_again() -> None:
+    circle: dict[str, Any] = {}
+    circle["again"] = circle
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Circular"):
+            payload.written(circle)
+    circle["again"] = None
+    assert payload.written(circle) == '{"again": null}'
+
+
+def test_without_the_encoder_in_c_the_text_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"é": [1, 2.5, None, "\x7f\u2028"]}
+    expected = payload.written(value)
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    assert payload._in_c() is None
+    monkeypatch.setattr(payload, "_made", None)
+    assert payload.written(value) == expected
+
+
+def test_what_is_shown_of_an_object_is_no_visitors() -> None:
+    tracker = ours.Tracker("cf", Kept()).set_user_id("visitor-4711")
+    shown = [
+        repr(one)
+        for one in (
+            tracker,
+            tracker.subject,
+            ours.PageView("https://visitor-4711.example/"),
+            ours.SelfDescribingJson(THING, {"user": "visitor-4711"}),
+            ours.Emitter("visitor-4711.example"),
+            ours.TrueTimestamp(5),
+        )
+    ]
+    assert "cf" in shown[0]
+    assert THING in shown[3]
+    assert not any("4711" in one for one in shown)
+
+
+def test_ids_moments_and_subjects_can_be_asked_for() -> None:
+    tracker, subject = ours.Tracker(Kept()), ours.Subject()
+    assert len({tracker.get_uuid(), tracker.get_uuid()}) == 2
+    assert (tracker.get_timestamp(7.9), tracker.get_timestamp(ours.TrueTimestamp(7.9))) == (7, 7)
+    assert tracker.get_timestamp() > 1.7e12
+    tracker.subject = subject
+    assert tracker.subject is subject
+    assert ours.PageView("u", true_timestamp=7).true_timestamp == 7
+
+
+def test_without_a_subject_an_event_object_still_has_a_platform() -> None:
+    kept = Kept()
+    ours.Tracker(kept).set_subject(None).track(ours.PageView("u"))
+    assert kept.payloads[0]["p"] == "pc"
+
+
+def test_a_screen_views_attribute_that_is_taken_away_is_gone() -> None:
+    view = ours.ScreenView(ID, "n", "feed")
+    view.type = None
+    assert view.described().data == {"id": ID, "name": "n"}
+
+
 def test_an_event_can_be_tracked_twice_and_is_two() -> None:
     kept = Kept()
     tracker, event = ours.Tracker(kept), ours.PageView("u")
@@ -462,6 +575,9 @@ def test_data_is_checked_against_a_folder_of_schemas() -> None:
     tracker = ours.Tracker(kept, validate=str(SCHEMAS))
     tracker.track_add_to_cart("123", 2)
     tracker.track(ours.ScreenView(ID, "n"))
+    cart = "iglu:com.snowplowanalytics.snowplow/add_to_cart/jsonschema/1-0-0"
+    with pytest.raises(ValueError, match="quantity"):
+        tracker.track_self_describing_event(ours.SelfDescribingJson(cart, {"sku": "s", "quantity": "two"}))
     with pytest.raises(ValueError, match="id breaks the rule format"):
         tracker.track(ours.ScreenView("screen23", "n"))
     geo = "iglu:com.snowplowanalytics.snowplow/geolocation_context/jsonschema/1-0-0"
@@ -539,6 +655,36 @@ def test_contracts_can_be_turned_off() -> None:
     tracker.track_page_view("").track_form_change("f", "e", "age", "24")
     tracker.track_site_search([]).track_screen_view()
     assert len(kept.payloads) == 4
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_missing_in_an_order_is_left_out_without_contracts() -> None:
+    theirs.disable_contracts()
+    try:
+        items = [{"sku": "s", "price": None, "quantity": None}]
+        mine, peers = both(lambda _, t: t.track_ecommerce_transaction("o", None, tax_value="", items=items[:]))
+    finally:
+        theirs.enable_contracts()
+    assert [set(one) for one in mine] == [set(one) for one in peers]
+    assert not {"tr_tt", "tr_tx"} & set(mine[0])
+    assert not {"ti_pr", "ti_qu"} & set(mine[1])
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_values_of_other_kinds_pass_without_contracts() -> None:
+    data = {
+        "link": only(lambda t: t.track_link_click(5, element_classes="wide"), encode_base64=False),
+        "search": only(lambda t: t.track_site_search("term", {"n": 1}, "many"), encode_base64=False),
+        "form": only(lambda t: t.track_form_submit("f", None, [{"name": "n"}]), encode_base64=False),
+        "change": only(lambda t: t.track_form_change("f", "e", "INPUT", "v", "wish"), encode_base64=False),
+    }
+    said = {name: opened(one)["ue_pr"]["data"]["data"] for name, one in data.items()}
+    assert said["link"] == {"targetUrl": 5, "elementClasses": "wide"}
+    assert said["search"] == {"terms": "term", "filters": {"n": 1}, "totalResults": "many"}
+    assert said["form"] == {"formId": "f", "elements": [{"name": "n"}]}
+    assert said["change"]["type"] == "wish"
+    assert only(lambda t: t.track_struct_event("c", "a", value="2"))["se_va"] == "2"
+    assert only(lambda t: t.track_page_ping("u", min_x="1"))["pp_mix"] == "1"
 
 
 def test_an_event_object_is_needed() -> None:

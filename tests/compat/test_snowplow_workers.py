@@ -197,6 +197,50 @@ def test_any_consumer_with_input_will_do(rdb: redis.Redis, key: str) -> None:
         RedisEmitter("localhost")
 
 
+def test_a_consumer_of_one_method_is_enough_and_no_event_is_set_aside(rdb: redis.Redis, key: str) -> None:
+    class Consumer:
+        def __init__(self) -> None:
+            self.seen: list[dict[str, Any]] = []
+
+        def input(self, payload: dict[str, Any]) -> None:
+            self.seen.append(payload)
+
+    consumer = Consumer()
+    worker = RedisWorker(consumer, key=key, dbr=rdb)
+    rdb.rpush(key, "no event")
+    assert worker.step(), "it is done with"
+    assert consumer.seen == []
+    fill(rdb, key, 1)
+    assert worker.step()
+    assert len(consumer.seen) == 1
+    worker._finish()
+    assert rdb.lrange(f"{key}:dead", 0, -1) == [b"no event"]
+
+
+def test_a_worker_whose_redis_is_gone_ends_and_says_so(
+    rdb: redis.Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Gone:
+        """A client whose server went away."""
+
+        def __getattr__(self, name: str) -> Any:
+            def fails(*_: Any, **__: Any) -> None:
+                raise redis.ConnectionError("password-4711")
+
+            return fails
+
+    with Collector(delay=0.3) as collector, Emitter(collector.url) as emitter:
+        worker = RedisWorker(emitter, key, rdb, lease=0.1)
+        worker.dbr = Gone()
+        with caplog.at_level("DEBUG"):
+            assert worker._hand_over([b'{"e": "pv", "url": "u", "p": "pc", "tv": "t"}']), "a missed beat stops nothing"
+            worker._finish()
+        assert len(collector.events) == 1
+    assert "sign of life failed: ConnectionError" in caplog.text
+    assert "could not put back what it held: ConnectionError" in caplog.text
+    assert "4711" not in caplog.text
+
+
 def test_a_worker_in_a_thread_ends_when_it_is_asked(rdb: redis.Redis, key: str) -> None:
     with Collector() as collector, AsyncEmitter(collector.url) as emitter:
         worker = RedisWorker(emitter, key=key, dbr=rdb)
@@ -360,6 +404,76 @@ def test_a_task_that_was_lost_between_queue_and_worker_comes_back(rdb: redis.Red
     tasks = over_redis.conf
     assert tasks.broker_transport_options["visibility_timeout"] == 30
     assert tasks.worker_prefetch_multiplier == 1
+
+
+def test_a_worker_looks_for_lost_tasks_from_time_to_time(
+    rdb: redis.Redis, key: str, over_redis: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from celery.signals import worker_ready
+
+    class Timer:
+        def __init__(self) -> None:
+            self.every: list[tuple[float, Callable[[], None]]] = []
+
+        def call_repeatedly(self, seconds: float, call: Callable[[], None]) -> None:
+            self.every.append((seconds, call))
+
+    def ready(app: Any) -> Timer:
+        timer = Timer()
+        worker_ready.send(sender=type("Consumer", (), {"app": app, "timer": timer})())
+        return timer
+
+    assert ready(None).every == [], "another application's worker"
+    [(seconds, look)] = ready(over_redis).every
+    assert seconds == celery_app._Copies.GRACE
+    celery_app.publish({"endpoint": "http://127.0.0.1:1"}, [{"e": "pv", "url": "u"}])
+    rdb.delete(key)  # the worker that took it was killed
+    with caplog.at_level("DEBUG"):
+        look()
+        assert rdb.llen(key) == 1
+        assert "1 tasks that a killed worker had taken are back" in caplog.text
+        rdb.delete(key, f"{key}:analytical-tasks", f"{key}:analytical-tasks:restoring")
+        caplog.clear()
+        look()
+        assert caplog.text == "", "nothing is kept, so nothing is lost"
+        monkeypatch.setattr(over_redis.copies, "restore", lambda: (_ for _ in ()).throw(redis.ConnectionError))
+        look()
+    assert "could not be looked for: ConnectionError" in caplog.text
+
+
+def test_a_task_over_redis_keeps_its_copy_until_it_is_done(rdb: redis.Redis, key: str, over_redis: Any) -> None:
+    class Later(Exception):
+        """What Celery raises to say so."""
+
+    class Task:
+        app = over_redis
+        request = type("Request", (), {"retries": 0, "id": "task"})()
+
+        def retry(self, **_: Any) -> Exception:
+            return Later()
+
+    def payload(number: int) -> dict[str, Any]:
+        return {"e": "pv", "url": f"{number}", "p": "pc", "tv": "t", "dtm": "1"}
+
+    with Collector(script=[503]) as collector:
+        where = {"endpoint": collector.url}
+        with pytest.raises(Later):
+            celery_app._send(Task(), where, [payload(1), payload(2)])
+        kept = json.loads(rdb.hget(over_redis.copies.key, "task") or b"{}")
+        assert [one["url"] for one in kept["payloads"]] == ["1", "2"]
+        celery_app._send(Task(), where, kept["payloads"])
+        assert not rdb.hexists(over_redis.copies.key, "task")
+        assert len(collector.events) == 2
+        celery_app._emitter(where).close()
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_emitters_of_a_worker_are_kept_and_not_without_end() -> None:
+    first = celery_app._emitter({"endpoint": "c0.example"})
+    assert celery_app._emitter({"endpoint": "c0.example"}) is first
+    for number in range(1, 70):
+        celery_app._emitter({"endpoint": f"c{number}.example"})
+    assert len(celery_app._emitters) <= 64
 
 
 def test_without_a_broker_events_wait_here_and_leave_later(tmp_path: Path) -> None:
