@@ -3,7 +3,7 @@
 Two tables: what building alone costs the calling thread, and the throughput with sending, with both emitters. Both
 packages speak to the same collector on this machine, in a process of its own; the repeats are interleaved. Type::
 
-    python benchmarks/snowplow.py [--calls 400] [--repeats 5]
+    python benchmarks/snowplow.py [--calls 1000] [--repeats 5]
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _say_least(ratios: dict[str, float]) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--calls", type=int, default=400)
+    options.add_argument("--calls", type=int, default=1000)
     options.add_argument("--repeats", type=int, default=5)
     given = options.parse_args()
     warnings.simplefilter("ignore")

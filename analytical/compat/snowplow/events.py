@@ -59,7 +59,7 @@ class Event:
     ) -> None:
         self.payload = Payload(dict_)
         self.event_subject = event_subject
-        self._context = entities(context)
+        self._context = [] if context is None else entities(context)
         self._true_timestamp: float | Timestamp | None = None
         if true_timestamp is not None:
             self.true_timestamp = true_timestamp

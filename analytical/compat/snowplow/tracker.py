@@ -180,7 +180,7 @@ class Tracker(Subjective):
     def _finish(self, pairs: dict[str, Any]) -> None:
         pairs["eid"] = new_id()
         if "dtm" not in pairs:
-            pairs["dtm"] = int(time.time() * 1000)
+            pairs["dtm"] = time.time_ns() // 1_000_000
         if "p" not in pairs:
             pairs["p"] = DEFAULT_PLATFORM
         pairs.update(self._standard)
