@@ -472,11 +472,16 @@ def _number(value: Any, name: str) -> float | None:
                     f"the metric {name!r} is {text[:40]!r}, no number; if it is a dimension, name it in by="
                 ) from None
     if isinstance(value, Decimal):
-        value = int(value) if value == value.to_integral_value() else float(value)
+        value = int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
     if not isinstance(value, int | float):
         raise SourceError(f"the metric {name!r} is a {type(value).__name__}, expected a number")
     if isinstance(value, int):
-        return value if -_BIG < value < _BIG else float(value)
+        if -_BIG < value < _BIG:
+            return value
+        try:
+            value = float(value)
+        except OverflowError:  # hundreds of digits: no number that any destination holds
+            return None
     return value if float("-inf") < value < float("inf") else None
 
 
@@ -505,7 +510,10 @@ def _text(value: Any, name: str) -> str | None:
 
 def _when(value: Any, period: Period) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return stamp(datetime.fromtimestamp(value, UTC))
+        try:
+            return stamp(datetime.fromtimestamp(value, UTC))
+        except (OverflowError, ValueError, OSError):
+            raise SourceError(f"_timestamp is {value!r:.40}; expected seconds since 1970") from None
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -12,7 +12,15 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from ..errors import ConfigurationError, DuplicateRecord, QuotaExhausted, ReportError, SinkError, SourceError
+from ..errors import (
+    AnalyticalError,
+    ConfigurationError,
+    DuplicateRecord,
+    QuotaExhausted,
+    ReportError,
+    SinkError,
+    SourceError,
+)
 from ..http import mask
 from ..secrets import is_reference, resolve
 from ..transports import Transport
@@ -258,7 +266,16 @@ class Report:
         if not isinstance(self.source, Source):
             yield from self._shape.records(self.source(period, self.query, self.session), period)
             return
-        yield from self._shape.records(self._rows(self.source, period), period)
+        try:
+            yield from self._shape.records(self._rows(self.source, period), period)
+        except AnalyticalError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            # JSON of another shape than the platform documents: a changed API, or another server at this address.
+            raise SourceError(
+                f"the answer is not what {self.source.name} documents ({type(error).__name__}); "
+                "see whether the endpoint is right, and what the server says for itself"
+            ) from error
 
     def _rows(self, source: Source, period: Period) -> Iterator[Row]:
         request = source.first(self.query, period)

@@ -305,8 +305,9 @@ def _is_secret(header: str) -> bool:
 
 def _where(request: Request) -> str:
     parts = urlsplit(request.url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{request.method} {parts.scheme}://{parts.hostname or ''}{port}{mask(parts.path, request.secrets)}"
+    # Not the parsed port: of an address without a usable one, that raises.
+    host = parts.netloc.rpartition("@")[2]
+    return f"{request.method} {parts.scheme}://{host}{mask(parts.path, request.secrets)}"
 
 
 def _until(reset: float | None) -> str:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
-from ..errors import ConfigurationError, UnknownName
+from ..errors import AnalyticalError, ConfigurationError
 from ..registry import Registry
 from ..secrets import is_reference, resolve
 from .period import Period
@@ -173,10 +173,7 @@ def _is_file_path(to: str) -> bool:
 
 
 def _made(name: str, to: str, options: Mapping[str, Any]) -> Sink:
-    try:
-        made = SINKS.get(name)
-    except UnknownName as error:
-        raise ConfigurationError(str(error)) from None
+    made = SINKS.get(name)
     try:
         sink: Sink = made(to, **options)
     except TypeError as error:
@@ -184,6 +181,11 @@ def _made(name: str, to: str, options: Mapping[str, Any]) -> Sink:
         if options and "unexpected keyword" in str(error):
             raise ConfigurationError(f'to="{redacted(to)}": {error}') from None
         raise
+    except AnalyticalError:
+        raise
+    except ValueError:
+        # What reads URLs says so of a port or an IPv6 address that is none; its words may hold part of a password.
+        raise ConfigurationError(f'to="{redacted(to)}" is no address; see its host and port') from None
     return sink
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from servers import Asked, Matomo, Server
 import analytical
 from analytical.collect import Report, Session, report_for
 from analytical.collect.records import HELD, Batch, Shape, record_id, unique
+from analytical.collect.report import Warnings
 from analytical.errors import (
     ConfigurationError,
     DuplicateRecord,
@@ -709,3 +711,311 @@ def test_the_usual_certificate_variables_are_obeyed(monkeypatch: pytest.MonkeyPa
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+# -- odd values -----------------------------------------------------------------------------------------------------
+
+
+def shaped(rows: list[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
+    from analytical.collect.period import period_at
+
+    by, metrics = options.pop("by", {"a": "a"}), options.pop("metrics", {"n": "n"})
+    shape = Shape(by, metrics, options.pop("constants", None), **options)
+    return list(shape.records(rows, period_at(NOW, "day", UTC)))
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("", None),
+        (" 12 ", 12),
+        ("1.5", 1.5),
+        ("1e400", None),
+        ("9" * 400, None),
+        (10**400, None),
+        (-(10**400), None),
+        (2**64, float(2**64)),
+        (Decimal("5"), 5),
+        (Decimal("5.25"), 5.25),
+        (Decimal("Infinity"), None),
+        (Decimal("NaN"), None),
+        (False, 0),
+    ],
+)
+def test_a_number_is_one_that_every_destination_holds_or_none(given: Any, stored: Any) -> None:
+    assert [record["n"] for record in shaped([{"a": "x", "n": given}])] == [stored]
+    # The same where the source's own choice of columns holds.
+    assert [record["n"] for record in shaped([{"a": "x", "n": given}], by=None)] == [stored]
+
+
+@pytest.mark.parametrize("given", [[1], {"value": 1}, b"1"])
+def test_a_metric_that_is_a_list_or_an_object_is_named(given: Any) -> None:
+    with pytest.raises(SourceError, match=rf"the metric 'n' is a {type(given).__name__}, expected a number"):
+        shaped([{"a": "x", "n": given}])
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (True, "true"),
+        (5.0, "5"),
+        (5.5, "5.5"),
+        (7, "7"),
+        (Decimal("7.10"), "7.10"),
+        (date(2025, 1, 2), "2025-01-02"),
+        (datetime(2025, 1, 2, tzinfo=UTC), "2025-01-02T00:00:00+00:00"),
+        (None, None),
+    ],
+)
+def test_a_dimension_is_text_whatever_it_was(given: Any, stored: Any) -> None:
+    assert [record["a"] for record in shaped([{"a": given, "n": 1}])] == [stored]
+
+
+def test_a_dimension_that_is_a_list_is_named() -> None:
+    with pytest.raises(SourceError, match="the dimension 'a' is a list, expected text"):
+        shaped([{"a": ["x"], "n": 1}])
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (1736388000, "2025-01-09T02:00:00+00:00"),
+        ("2025-01-09T02:00:00+01:00", "2025-01-09T01:00:00+00:00"),
+        ("2025-01-09T02:00:00", "2025-01-09T02:00:00+00:00"),
+        (date(2025, 1, 9), "2025-01-09T00:00:00+00:00"),
+        (datetime(2025, 1, 9, 3), "2025-01-09T03:00:00+00:00"),
+    ],
+)
+@pytest.mark.parametrize("by", [{"a": "a"}, None])
+def test_a_row_may_stand_at_a_time_of_its_own(by: Any, given: Any, stored: str) -> None:
+    (record,) = shaped([{"a": "x", "n": 1, "_timestamp": given}], by=by)
+    assert record["_timestamp"] == stored
+    assert record["_id"] == record_id(stored, "day", {"a": "x"})
+
+
+@pytest.mark.parametrize("given", ["noon", 1e300, float("nan"), 10**30, True, None, [1]])
+def test_a_time_that_is_none_is_an_error(given: Any) -> None:
+    with pytest.raises(SourceError, match=r"_timestamp is .*; expected"):
+        shaped([{"a": "x", "n": 1, "_timestamp": given}])
+
+
+def test_what_text_spells_a_number_is_the_sources_to_say() -> None:
+    rows = [{"label": "404", "n": "5", "share": "5 %", "on": True}]
+    (plain,) = shaped(rows, by=None, metrics=None)
+    assert {name: plain[name] for name in list(plain)[3:]} == {"label": "404", "n": "5", "share": "5 %", "on": "true"}
+    (spelt,) = shaped(rows, by=None, metrics=None, numeric_text=True, text_names=frozenset({"label"}))
+    assert {name: spelt[name] for name in list(spelt)[3:]} == {"label": "404", "share": "5 %", "on": "true", "n": 5}
+    # A dimension by its name is left out where others were chosen.
+    (chosen,) = shaped(rows, by={"share": "share"}, metrics=None, numeric_text=True, text_names=frozenset({"label"}))
+    assert {name: chosen[name] for name in list(chosen)[3:]} == {"share": "5 %", "n": 5}
+    with pytest.raises(SourceError, match="'n' is a number in one row and text in another"):
+        shaped([{"n": "text"}, {"n": 5}], by=None, metrics=None)
+
+
+def test_one_name_may_be_given_without_a_list() -> None:
+    report = report_for("matomo", 9, "A.b", endpoint="https://h/matomo.php", metrics="nb_visits", by="label")
+    assert (report.query.metrics, report.query.by) == ({"nb_visits": "nb_visits"}, {"label": "label"})
+    with pytest.raises(ConfigurationError, match="expected names, such as"):
+        report_for("matomo", 9, "A.b", endpoint="https://h/matomo.php", metrics={"nb_visits": ""})
+
+
+# -- ranges and warnings, further --------------------------------------------------------------------------------------
+
+
+def test_warnings_are_a_sequence_of_texts_and_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    warnings = Warnings()
+    warnings.add("quota: 5 left", key="quota")
+    warnings.add("quota: 4 left", key="quota")
+    assert (list(warnings), len(warnings), warnings[0]) == (["quota: 4 left"], 1, "quota: 4 left")
+    assert "quota: 4 left" in warnings
+    assert warnings == ["quota: 4 left"]
+    assert warnings != 5
+    assert repr(warnings) == "['quota: 4 left']"
+    # What is said again under a key is logged once.
+    assert [record.message for record in caplog.records] == ["quota: 5 left"]
+    for number in range(2_000):
+        warnings.add(f"row {number}")
+    assert len(warnings) == 1_000
+    warnings.add("quota: 3 left", key="quota")
+    assert warnings[0] == "quota: 3 left"
+
+
+def test_a_period_that_was_empty_twice_is_counted_once(matomo: Matomo) -> None:
+    matomo.rows = {}
+    report = devices(matomo)
+    for _ in range(2):
+        assert list(report.last(1)) == []
+    assert report.warnings[0].startswith("no rows in 1 period (day 2025-01-09): ")
+
+
+def test_a_function_of_yours_stands_between_rows_and_sink(matomo: Matomo, tmp_path: Path) -> None:
+    def only_tv(records: Any) -> Iterator[dict[str, Any]]:
+        yield from (record for record in records if record["device"] == "Tv")
+
+    report = devices(matomo, then=only_tv)
+    assert not report.target().declared
+    report.last(2).to(tmp_path / "tv.jsonl")
+    assert [row["device"] for row in jsonl(tmp_path / "tv.jsonl")] == ["Tv", "Tv"]
+
+
+def test_iterating_without_a_range_gives_what_a_run_would_read(matomo: Matomo) -> None:
+    list(devices(matomo, settle=0))
+    assert days(matomo) == ["09"]
+    matomo.asked.clear()
+    list(devices(matomo, since="2025-01-08"))
+    assert days(matomo) == ["08", "09"]
+    matomo.asked.clear()
+    # A grid that begins later than the last period that is over has nothing yet.
+    assert list(devices(matomo, since="2025-01-10")) == []
+    assert devices(matomo, since="2025-01-11").to(lambda records, replace: None).periods == 0
+    assert matomo.asked == []
+
+
+def test_the_last_complete_period_has_a_name_and_none_is_refused(matomo: Matomo) -> None:
+    assert str(devices(matomo).latest()) == "day 2025-01-09"
+    with pytest.raises(ConfigurationError, match=r"last\(0\): expected 1 or more"):
+        devices(matomo).last(0)
+    now = report_for("matomo", 9, "Live.getCounters", endpoint="https://h/matomo.php", every=None)
+    for ask in (lambda: now.last(1), lambda: now.between("2025-01-01", "2025-01-02"), now.latest,
+                lambda: now.until("2025-01-01")):  # fmt: skip
+        with pytest.raises(ConfigurationError, match="needs a grid"):
+            ask()
+
+
+def test_a_reading_of_now_is_added_and_stands_at_its_second(tmp_path: Path) -> None:
+    with Matomo(lambda params: [{"visits": "3"}], TOKEN) as server:
+        report = devices(server, by={}, metrics={"visits": "visits"}, every=None, title="live")
+        report.to(tmp_path / "live.jsonl")
+        (row,) = jsonl(tmp_path / "live.jsonl")
+        assert (row["_timestamp"], row["timeSpan"], row["visits"]) == ("2025-01-10T12:00:00+00:00", "now", 3)
+
+
+def test_a_next_page_that_is_the_same_page_is_an_error() -> None:
+    from dataclasses import dataclass
+
+    from analytical.collect.protocol import Page, Query, Source
+    from analytical.http import Request, Response
+
+    @dataclass(frozen=True, kw_only=True, repr=False)
+    class Stuck(Source):
+        name = "stuck"
+
+        def first(self, query: Query, period: Any) -> Request:
+            return Request(method="GET", url="https://stuck.example.com/")
+
+        def page(self, query: Query, period: Any, request: Request, response: Response) -> Page:
+            return Page(rows=[{"a": "x", "n": 1}], next=request)
+
+    class Answers:
+        def send(self, request: Request, *, timeout: float | None = None) -> Response:
+            return Response(status=200, body=b"[]")
+
+        def close(self) -> None: ...
+
+    report = Report(Stuck(id="1"), Query(method="x"), name="stuck", session=Session(Answers()), now=lambda: NOW)
+    with pytest.raises(SourceError, match="next page is the same page"):
+        list(report.last(1))
+
+
+def test_a_session_that_was_stopped_asks_nothing_more(matomo: Matomo) -> None:
+    report = devices(matomo)
+    report.close()
+    with pytest.raises(SourceError, match="stopped"):
+        list(report.last(1))
+    assert matomo.asked == []
+
+
+def test_a_sink_that_fails_while_closing_does_not_hide_the_first_error(matomo: Matomo, tmp_path: Path) -> None:
+    from analytical.collect.sink import Sink
+
+    class Broken(Sink):
+        def write(self, records: Any, replace: Any, target: Any) -> None:
+            raise SinkError("first")
+
+        def close(self, target: Any) -> None:
+            raise SinkError("second")
+
+    with pytest.raises(SinkError, match='report "devices", day 2025-01-08: first'):
+        devices(matomo).to(Broken())
+
+    class Late(Broken):
+        def write(self, records: Any, replace: Any, target: Any) -> None: ...
+
+    with pytest.raises(SinkError, match='report "devices": second'):
+        devices(matomo).to(Late())
+
+
+def test_stored_times_that_are_none_are_read_again(matomo: Matomo) -> None:
+    from analytical.collect.sink import Sink
+
+    class Odd(Sink):
+        def stored(self, target: Any) -> list[str]:
+            return ["soon", "2025-01-08T00:00:00", "2025-01-09T00:00:00+00:00"]
+
+        def write(self, records: Any, replace: Any, target: Any) -> None: ...
+
+    devices(matomo, settle=0).to(Odd())
+    assert matomo.asked == []
+    devices(matomo, settle=1).to(Odd())
+    assert days(matomo) == ["09"]
+
+
+# -- a session of its own ----------------------------------------------------------------------------------------------
+
+
+def test_a_session_sends_json_forms_and_bytes() -> None:
+    with Server(lambda asked: {"ok": True}) as server, Session() as http:
+        assert http.post(f"{server.url}/a", json={"n": 1}).json() == {"ok": True}
+        http.post(f"{server.url}/a", data=b"raw", headers={"Content-Type": "text/plain"})
+        http.post(f"{server.url}/a", data={"list": [1, 2], "yes": True, "no": None})
+        answer = http.get(f"{server.url}/a?x=1", params={"list": ("a", "b"), "no": False}, auth=("me", "pa55"))
+        assert (answer.status, answer.text, answer.headers["content-type"]) == (
+            200, '{"ok": true}', "application/json; charset=utf-8",
+        )  # fmt: skip
+    one, two, three, four = server.asked
+    assert (one.body, one.headers["content-type"]) == (b'{"n":1}', "application/json")
+    assert (two.body, two.headers["content-type"]) == (b"raw", "text/plain")
+    assert three.body == b"list=1&list=2&yes=true"
+    assert three.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert four.query == {"x": "1", "list": "b", "no": "false"}
+    assert four.headers["authorization"] == "Basic bWU6cGE1NQ=="
+
+
+def test_a_password_is_not_in_the_error_of_a_request() -> None:
+    with Server(lambda asked: (400, {}, b"")) as server, Session() as http:
+        with pytest.raises(SourceError) as raised:
+            http.get(f"{server.url}/pa55w0rd/x", auth=("me", "pa55w0rd"), headers={"X-Token": "t0ken"})
+    assert f"GET {server.url}/***/x answered 400" in str(raised.value)
+
+
+def test_a_quota_without_a_reset_says_no_time() -> None:
+    from analytical.collect.protocol import Refusal
+
+    with Server(lambda asked: {}) as server, Session() as http:
+        with pytest.raises(QuotaExhausted) as raised:
+            http.get(server.url, judge=lambda response, now: Refusal(reason="no quota", quota=True))
+    assert raised.value.reset is None
+    assert str(raised.value).endswith("no quota")
+
+
+def test_a_session_with_a_wait_of_its_own_still_follows_an_event() -> None:
+    stop = threading.Event()
+    http = Session(wait=lambda delay: None)
+    http.follow(stop)
+    assert not http.stopped
+    stop.set()
+    assert http.stopped
+
+
+@pytest.mark.parametrize("endpoint", ["https://h:port/matomo.php", "https://h:99999/matomo.php"])
+def test_an_address_with_an_impossible_port_is_an_error_of_ours(endpoint: str) -> None:
+    with pytest.raises(SourceError, match=r"POST https://h:\w+/index\.php no answer"):
+        list(report_for("matomo", 9, "A.b", endpoint=endpoint, retry_for=1).last(1))
+
+
+def test_the_package_names_what_it_has() -> None:
+    import analytical.collect as collect
+
+    assert set(collect.__all__) <= set(dir(collect))
+    with pytest.raises(AttributeError, match="has no attribute 'Reports'"):
+        _ = collect.Reports

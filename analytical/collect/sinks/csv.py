@@ -6,7 +6,8 @@ import csv
 import io
 import sys
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from ...errors import SinkError
 from ..records import RESERVED, Record
@@ -24,8 +25,7 @@ class Csv(FileSink):
     """
 
     def parse(self) -> Iterator[Record]:
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            _wide_cells()
+        with self._reading() as file:
             reader = csv.DictReader(file)
             if "_timestamp" not in (reader.fieldnames or RESERVED):
                 raise SinkError(
@@ -40,8 +40,7 @@ class Csv(FileSink):
     def render(self, records: Iterator[Record], out: Any, target: Target) -> None:
         columns = dict.fromkeys(RESERVED)
         if self.path.exists():
-            _wide_cells()
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
+            with self._reading() as file:
                 columns.update(dict.fromkeys(next(csv.reader(file), ())))
         columns.update(dict.fromkeys(columns_of(() if target.declared else self._new(), target)))
         text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
@@ -52,6 +51,17 @@ class Csv(FileSink):
             text.flush()
         finally:
             text.detach()
+
+    @contextmanager
+    def _reading(self) -> Iterator[TextIO]:
+        _wide_cells()
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                yield file
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise SinkError(
+                f"{self.path}: no CSV in UTF-8 ({type(error).__name__}); move it away, or give another path"
+            ) from None
 
 
 def _wide_cells() -> None:

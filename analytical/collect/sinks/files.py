@@ -124,7 +124,12 @@ class FileSink(Sink):
 
     def _old(self) -> Iterator[Record]:
         if self.path.exists():
-            yield from self.parse()
+            try:
+                yield from self.parse()
+            except OSError as error:
+                raise SinkError(
+                    f"{self.path}: the file cannot be read ({error.strerror or type(error).__name__})"
+                ) from None
 
     def parse(self) -> Iterator[Record]:
         """Give the records that the file holds."""

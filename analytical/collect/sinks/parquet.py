@@ -32,12 +32,16 @@ class Parquet(FileSink):
                 for batch in file.iter_batches(batch_size=GROUP):
                     yield from batch.to_pylist()
         except pa.ArrowInvalid:
-            raise SinkError(f"{self.path}: no Parquet file; move it away, or give another path") from None
+            raise self._strange() from None
 
     def render(self, records: Iterator[Record], out: Any, target: Target) -> None:
         kinds: dict[str, Any] = dict.fromkeys((*RESERVED, *target.dimensions), pa.string())
         if self.path.exists():
-            for field in pq.read_schema(self.path):
+            try:
+                stored = pq.read_schema(self.path)
+            except pa.ArrowInvalid:
+                raise self._strange() from None
+            for field in stored:
                 kinds.setdefault(field.name, field.type)
         kinds.update(dict.fromkeys(target.metrics, pa.float64()))
         if not target.declared:
@@ -56,6 +60,9 @@ class Parquet(FileSink):
                     writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise SinkError(f"{self.path}: a stored column has another type ({str(error)[:200]})") from None
+
+    def _strange(self) -> SinkError:
+        return SinkError(f"{self.path}: no Parquet file; move it away, or give another path")
 
 
 def _fit(value: Any, kind: Any) -> Any:
