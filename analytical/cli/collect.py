@@ -16,7 +16,7 @@ import click
 from ..collect.config import load
 from ..collect.period import seconds
 from ..collect.runner import Event, Result, Summary, run
-from ..errors import AnalyticalError, ConfigurationError
+from ..errors import AnalyticalError
 
 __all__ = ["command"]
 
@@ -86,10 +86,9 @@ def command(
                     ok = False
                 if pause is None or stop.wait(max(0.0, pause - (time.monotonic() - began))):
                     break
-    except ConfigurationError as error:
-        raise click.UsageError(str(error)) from None
     except AnalyticalError as error:
-        raise click.ClickException(str(error)) from None
+        # What the platforms do is in the summary: this was found before anything was asked.
+        raise click.UsageError(str(error)) from None
     if not ok:
         sys.exit(1)
 
@@ -125,36 +124,33 @@ def _conclude(summary: Summary) -> None:
 @contextlib.contextmanager
 def _display(specs: list[Any]) -> Iterator[Callable[[Event], None]]:
     if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        except ImportError:
-            pass
-        else:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[records]} records"),
-                TimeElapsedColumn(),
-            )
-            with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as progress:
-                bars = {spec.name: progress.add_task(spec.name, total=None, start=False, records=0) for spec in specs}
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-                def draw(event: Event) -> None:
-                    bar, result = bars[event.report], event.result
-                    if event.kind == "begin":
-                        progress.start_task(bar)
-                    elif event.kind == "period":
-                        progress.update(bar, total=event.of, completed=event.number, records=result.records)
-                    else:
-                        progress.update(bar, total=max(result.periods, 1), completed=max(result.periods, 1))
-                        progress.stop_task(bar)
-                        for line in _lines(result):
-                            progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[records]} records"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as progress:
+            bars = {spec.name: progress.add_task(spec.name, total=None, start=False, records=0) for spec in specs}
 
-                yield draw
-            return
+            def draw(event: Event) -> None:
+                bar, result = bars[event.report], event.result
+                if event.kind == "begin":
+                    progress.start_task(bar)
+                elif event.kind == "period":
+                    progress.update(bar, total=event.of, completed=event.number, records=result.records)
+                else:
+                    progress.update(bar, total=max(result.periods, 1), completed=max(result.periods, 1))
+                    progress.stop_task(bar)
+                    for line in _lines(result):
+                        progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+            yield draw
+        return
     said: dict[str, float] = {}
 
     def tell(event: Event) -> None:

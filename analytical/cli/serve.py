@@ -11,7 +11,7 @@ import click
 
 from ..collect.config import load
 from ..collect.exporter import MAX_SERIES, Exporter
-from ..errors import AnalyticalError, ConfigurationError
+from ..errors import AnalyticalError
 
 __all__ = ["command"]
 
@@ -54,10 +54,8 @@ def command(
             max_series=max_series,
         )
         exporter.start()
-    except ConfigurationError as error:
-        raise click.UsageError(str(error)) from None
     except AnalyticalError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.UsageError(str(error)) from None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     click.echo(f"serving http://{exporter.host}:{exporter.port}/metrics", err=True)

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -144,6 +145,11 @@ class _Task:
         self._reading = self.report
         if self.report.query.every is not None and (since is not None or until is not None):
             if since is not None:
+                now = datetime.fromtimestamp(self.report.session.now(), self.report.tz)
+                if moment(since, self.report.tz, what="--since") > now:
+                    raise ConfigurationError(
+                        f"--since {since} lies in the future; expected a date up to now, {now:%Y-%m-%dT%H:%M%z}"
+                    )
                 end = until if until is not None else self.report.latest().start
                 if moment(since, self.report.tz, what="--since") <= moment(end, self.report.tz, what="--until"):
                     self._reading = self.report.between(since, end)

@@ -173,6 +173,9 @@ def test_many_reports_cannot_share_a_file_but_may_have_one_each(reports: Path, t
         (("vists",), 'Did you mean "visits"'),
         (("--since", "yesterday"), "ISO 8601"),
         (("--since", "2025-02-01", "--until", "2025-01-01"), "swap them"),
+        (("--since", "2999-01-01"), "--since 2999-01-01 lies in the future; expected a date up to now, 20"),
+        (("--since", "2999-01-01", "--until", "2999-02-01"), "--since 2999-01-01 lies in the future"),
+        (("--since", "2999-01-01", "--dry-run"), "--since 2999-01-01 lies in the future"),
         (("--jobs", "0"), "--jobs"),
         (("--every", "soon"), "--every"),
         (("--to", "stats.txt"), "is no sink"),
@@ -208,6 +211,10 @@ def test_wrong_usage_is_2_and_nothing_is_sent(
         (lambda d: d.update(reports={}), "no [reports.NAME]"),
         (lambda d: d.update(report={}), 'Did you mean "reports"'),
         (lambda d: d.update(reports=[1]), "no table of tables"),
+        (lambda d: d["reports"]["r"].update(to={"url": 5}), 'needs url="…"'),
+        (lambda d: d["reports"]["r"].update(to={"url": "x.csv", "tabel": "t"}), "unexpected keyword argument 'tabel'"),
+        (lambda d: d["reports"]["r"].update(to="prometheus://h:port"), "is no address"),
+        (lambda d: d["reports"]["r"].update(parameters={"token": "clear"}), "secret in clear"),
     ],
 )
 def test_a_file_that_makes_no_sense_says_where(change: Callable[[Any], object], why: str) -> None:
@@ -231,6 +238,159 @@ def test_a_file_that_makes_no_sense_says_where(change: Callable[[Any], object], 
 def test_a_table_may_serve_the_sending_half_too() -> None:
     site = {"provider": "matomo", "id": 9, "endpoint": "https://h/matomo.php", "privacy": "strict", "token_auth": ""}
     assert parse({"providers": {"site": site}, "reports": {"r": {"provider": "site", "report": "A.b"}}}).chosen()
+
+
+def test_a_destination_may_have_options_and_a_report_may_be_of_now(tmp_path: Path) -> None:
+    site = {"provider": "matomo", "id": 9, "endpoint": "https://h/matomo.php"}
+    table = {"provider": "site", "report": "Live.getCounters"}
+    reports = {
+        every: {**table, "every": every, "to": {"url": f"sqlite:///{tmp_path}/x.db", "table": "{report}"}}
+        for every in ("now", "none", "")
+    }
+    for spec in parse({"providers": {"site": site}, "reports": reports}).chosen():
+        assert spec.report().query.every is None
+        assert spec.sink().describe() == f"sqlite:///{tmp_path}/x.db"
+
+
+def test_since_today_reads_the_last_period_that_is_over(reports: Path, matomo: Matomo) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    done = invoke(collect, reports, "visits", "--since", f"{now:%Y-%m-%dT00:00}")
+    assert done.exit_code == 0, done.output
+    assert {asked.query["date"] for asked in matomo.asked} <= {
+        f"{now - timedelta(days=1):%Y-%m-%d}", f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}",
+    }  # fmt: skip
+    matomo.asked.clear()
+    later = f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    done = invoke(collect, reports, "visits", "--since", later)
+    assert (done.exit_code, matomo.asked) == (2, [])
+    assert f"--since {later} lies in the future" in done.stderr.replace("\n", " ")
+
+
+def test_a_function_for_schedulers_refuses_what_the_command_refuses(
+    reports: Path, matomo: Matomo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given, why in (({"jobs": 0}, "jobs=0: expected 1 or more"), ({"since": "2999-01-01"}, "lies in the future")):
+        with pytest.raises(ConfigurationError, match=why):
+            run(str(reports), **given)
+    assert matomo.asked == []
+    run(str(reports), ["visits"], since="2025-01-01", until="2025-01-01", dry_run=True)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["visits"] == 11
+    assert shown.err.startswith("visits: would replace day 2025-01-01 by 1 records in ")
+
+
+def test_what_a_reader_of_the_numbers_must_know_is_printed(reports: Path, matomo: Matomo) -> None:
+    matomo.rows = {}
+    done = invoke(collect, reports, "devices", "--since", "2025-01-01", "--until", "2025-01-01")
+    assert done.exit_code == 0
+    assert "devices: warning: no rows in 1 period (day 2025-01-01)" in done.stderr
+
+
+def test_a_long_report_says_from_time_to_time_how_far_it_is(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analytical.cli.collect._PATIENCE", 0.0)
+    done = invoke(collect, reports, "visits", *RANGE)
+    assert done.stderr.splitlines()[:3] == [f"visits: {n} of 3 periods, {n} records" for n in (1, 2, 3)]
+
+
+def test_a_sink_whose_extra_is_missing_says_what_to_type(reports: Path, matomo: Matomo) -> None:
+    from analytical.collect.sink import SINKS
+    from analytical.errors import MissingExtra
+
+    def needs(to: str) -> Any:
+        raise MissingExtra("the odd sink", "odd")
+
+    SINKS.register("odd", needs)
+    try:
+        done = invoke(collect, reports, "visits", "--to", "odd://here")
+    finally:
+        SINKS._known.pop("odd")
+    assert done.exit_code == 2
+    assert 'pip install "analytical[odd]"' in done.stderr
+    assert matomo.asked == []
+
+
+def test_ctrl_c_ends_a_single_run_at_once_and_nothing_is_half_written(
+    reports: Path, matomo: Matomo, tmp_path: Path
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    interrupted = threading.Event()
+    whole = matomo.answer
+
+    def answer(asked: Any) -> Any:
+        if asked.query["date"] == "2025-01-02" and not interrupted.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            interrupted.set()
+            time.sleep(1)
+        return whole(asked)
+
+    matomo.answer = answer
+    done = invoke(collect, reports, "visits", *RANGE)
+    assert done.exit_code == 1
+    assert "Aborted!" in done.stderr
+    assert signal.getsignal(signal.SIGINT) == before
+    # Periods that were whole are kept; the next run reads the rest.
+    assert [json.loads(line)["visits"] for line in (tmp_path / "visits.jsonl").read_text().splitlines()] == [11]
+    assert invoke(collect, reports, "visits", *RANGE).exit_code == 0
+    assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 3
+
+
+def test_it_runs_in_a_thread_of_a_scheduler_too(reports: Path, tmp_path: Path) -> None:
+    found: list[Result] = []
+    thread = threading.Thread(target=lambda: found.append(invoke(collect, reports, "visits", *RANGE)))
+    thread.start()
+    thread.join(60)
+    assert [done.exit_code for done in found] == [0]
+    assert len((tmp_path / "visits.jsonl").read_text().splitlines()) == 3
+
+
+def test_check_goes_on_after_a_source_of_yours_that_breaks(reports: Path) -> None:
+    import analytical
+
+    @analytical.source("breaks-in-check")
+    def breaks(period: Any, query: Any, http: Any, id: Any) -> Any:
+        raise ZeroDivisionError("s3cret")
+        yield
+
+    reports.write_text(
+        '[providers.odd]\nprovider = "breaks-in-check"\n[reports.odd]\nprovider = "odd"\n' + reports.read_text()
+    )
+    done = invoke(check, reports)
+    assert done.exit_code == 1
+    assert "odd: failed: ZeroDivisionError" in done.output
+    assert "s3cret" not in done.output
+    assert "devices: ok: " in done.output
+
+
+def test_check_refuses_a_destination_that_makes_no_sense(reports: Path) -> None:
+    reports.write_text(reports.read_text().replace("visits.jsonl", "visits.doc"))
+    done = invoke(check, reports, "visits")
+    assert done.exit_code == 2
+    assert "is no sink" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--refresh", "soon"), "is no duration"),
+        (("--max-age", "0"), "must be greater than 0"),
+        (("nosuch",), 'has no report "nosuch"'),
+        (("--host", "203.0.113.1", "--port", "0"), "cannot listen on 203.0.113.1:0"),
+    ],
+)
+def test_serve_says_what_is_wrong_before_it_serves(reports: Path, matomo: Matomo, arguments: Any, why: str) -> None:
+    done = invoke(serve, reports, *arguments)
+    assert done.exit_code == 2, done.output
+    assert why in done.stderr.replace("\n", " ")
+    assert matomo.asked == []
+
+
+def test_serve_without_its_extra_says_what_to_type(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    done = invoke(serve, reports, "--port", 0)
+    assert done.exit_code == 2
+    assert 'pip install "analytical[prometheus]"' in done.stderr
 
 
 def test_a_file_that_cannot_be_read_is_2(tmp_path: Path) -> None:
@@ -495,6 +655,8 @@ def test_serve_is_scraped_and_ends_when_told(reports: Path, matomo: Matomo) -> N
             time.sleep(0.1)
         assert 'sessions{device="Tv"} 2.0' in text
         assert "\nuniques " in text
+        with pytest.raises(subprocess.TimeoutExpired):  # it stays
+            child.wait(1.5)
     finally:
         child.terminate()
         child.communicate(timeout=20)
