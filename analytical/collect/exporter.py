@@ -195,8 +195,7 @@ class Exporter:
 
     def wait(self) -> None:
         """Block until :meth:`stop`, Ctrl-C or a signal that ends the process."""
-        while not self._stop.wait(3600):
-            pass
+        self._stop.wait()
 
     def refresh(self, name: str) -> bool:
         """Ask for one report now; returns whether it gave a new snapshot. Never raises for what an API does."""

@@ -361,3 +361,69 @@ def test_serve_blocks_until_it_is_told_to_end(matomo: Matomo, clock: Clock, monk
     made[0]._stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "why"),
+    [
+        (["team"], 5, r"with labels=\['team'\] a dict is expected, got int"),
+        (["team", "level"], {"web": 5}, r"the key 'web' has 1 values for 2 labels \['team', 'level'\]"),
+        (["team"], {("web", "high"): 5}, "has 2 values for 1 labels"),
+        (["team"], {"web": "5"}, "expected a number, got str"),
+        ([], True, "expected a number, got bool"),
+        ([], [5], "expected a number, got list"),
+    ],
+)
+def test_a_method_that_returns_something_else_says_what_was_expected(labels: Any, value: Any, why: str) -> None:
+    class Odd(Metrics):
+        @gauge(labels=labels)
+        def odd(self, data: Any) -> Any:
+            return data
+
+        def fetch(self, http: Session) -> Any:
+            return value
+
+    with pytest.raises(SourceError, match=f"the metric odd failed: TypeError: .*{why}"):
+        list(Odd().report())
+
+
+def test_a_number_that_is_none_at_all_is_no_sample(serving: Any) -> None:
+    class Odd(Metrics):
+        @gauge(labels=["team"])
+        def odd(self, data: Any) -> Any:
+            return {"web": float("nan"), "db": None, "api": 5, "far": float("inf")}
+
+        def fetch(self, http: Session) -> Any:
+            return None
+
+    exporter = serving(Odd)
+    assert exporter.refresh("Odd")
+    assert [name for name in samples(exporter) if name.startswith("odd")] == ['odd{team="api"}']
+
+
+def test_two_records_that_make_one_series_are_refused() -> None:
+    record = {"_id": "1", "_timestamp": "t", "timeSpan": "day", "page": "/", "n": 1, "on": True}
+    with pytest.raises(SourceError, match=r"two records make one series n\{'page': '/'\}; name in by="):
+        Snapshot.of("r", [record, {**record, "_id": "2"}])
+
+
+def test_ctrl_c_ends_an_endpoint_in_order(matomo: Matomo, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Exporter] = []
+
+    def wait(self: Exporter) -> None:
+        made.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Exporter, "wait", wait)
+    analytical.serve(devices(matomo, clock), port=0)
+    with pytest.raises(OSError, match="refused"):
+        samples(made[0])
+    # Told to stop while it asked, it does not ask again.
+    asked = len(matomo.asked)
+    made[0]._keep_fresh(made[0]._states["devices"])
+    assert len(matomo.asked) == asked
+
+
+def test_an_endpoint_that_never_began_can_be_stopped(matomo: Matomo, clock: Clock) -> None:
+    Exporter(devices(matomo, clock), port=0).stop()
+    assert matomo.asked == []

@@ -84,3 +84,9 @@ def test_a_duration_that_is_none_is_refused(bad: object) -> None:
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="Europe/Berlin"):
         zone("Europe/Berlln")
+
+
+def test_a_zone_is_given_by_name_or_as_it_is() -> None:
+    assert zone(BERLIN) is BERLIN
+    assert zone("utc") is UTC
+    assert zone("Europe/Berlin") == BERLIN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 
 from analytical.collect import report_for
 from analytical.collect.contracts import SourceContract
-from analytical.collect.period import period_at
-from analytical.collect.protocol import Query
+from analytical.collect.period import Period, period_at
+from analytical.collect.protocol import Page, Query, Refusal, Source
 from analytical.collect.sources.ga4 import Ga4
 from analytical.collect.sources.matomo import Matomo, api_url
 from analytical.collect.sources.mixpanel import Mixpanel
@@ -125,6 +126,32 @@ class TestWebtrends(SourceContract):
     )
     query = Query(method="", by={"b": "browser"}, metrics={"Visits": "visits"})
     samples = samples("webtrends")
+
+
+class TestASourceThatRefusesWhatIsNoReport(SourceContract):
+    """A source may say so itself, before its rows are asked for."""
+
+    @dataclass(frozen=True, kw_only=True, repr=False)
+    class Careful(Source):
+        name = "careful"
+
+        def first(self, query: Query, period: Period) -> Request:
+            return Request(method="GET", url=f"https://careful.example.com/{period.first_day}")
+
+        def page(self, query: Query, period: Period, request: Request, response: Response) -> Page:
+            return Page(rows=json.loads(response.body))
+
+        def refusal(self, response: Response, now: float) -> Refusal | None:
+            if response.ok and not response.body.endswith(b"]"):
+                return Refusal(reason="no list of rows")
+            return super().refusal(response, now)
+
+    source = Careful(id="1")
+    query = Query(method="x", by={"page": "page"}, metrics={"n": "n"})
+    samples = (
+        {"name": "rows", "body": '[{"page": "/", "n": 1}]', "rows": [{"page": "/", "n": 1}]},
+        {"name": "page", "body": "<html>", "refused": "no list of rows"},
+    )
 
 
 # -- Matomo ---------------------------------------------------------------------------------------------------------
