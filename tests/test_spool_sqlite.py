@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import resource
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -430,3 +435,463 @@ def test_the_log_carries_no_hit(path: Path, caplog: pytest.LogCaptureFixture) ->
         spool.close()
     assert "Marker" not in caplog.text
     assert "example.com" not in caplog.text
+
+
+# -- a file that breaks in other ways -----------------------------------------------------------------------------
+
+
+@contextmanager
+def full_disk(size: int = 0) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # Python ignores the signal, and the write fails
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def operate(path: Path, *statements: str) -> None:
+    """Do something to the file behind the spool's back."""
+    db = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        db.execute(statement)
+    db.close()
+
+
+def urls(entries: list[Any]) -> list[str]:
+    return [entry.hit.url.rsplit("/", 1)[1] for entry in entries]
+
+
+def balanced(spool: SqliteSpool) -> dict[str, int]:
+    stats = spool.stats("web")
+    assert stats is not None
+    assert stats["accepted"] == sum(count for state, count in stats.items() if state != "accepted")
+    return stats
+
+
+def test_a_full_disk_refuses_hits_and_opens_when_there_is_room(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with full_disk():
+        spool = opened(path)
+        assert not spool.put("web", make_hit(1))
+        assert spool.waiting("web") == 0
+    assert "cannot be written" in caplog.text
+    assert spool.put("web", make_hit(2))
+    assert urls(take(spool)) == ["2"]
+    assert balanced(spool)["dropped"] == 1
+    spool.close()
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_verdict_and_no_count(path: Path) -> None:
+    clock = Clock()
+    spool = opened(path, clock)
+    for n in range(50):
+        spool.put("web", make_hit(n))
+    entries = take(spool)
+    with full_disk():
+        assert spool.settle(entries, [DELIVERED] * 50, NOW) == [True] * 50
+        spool._sweep(NOW)
+        assert take(spool) == []
+    spool.settle([], [], NOW)
+    assert (balanced(spool)["delivered"], balanced(spool)["pending"]) == (50, 0)
+    spool.close()
+
+
+@pytest.mark.parametrize("table", ["journals", "hits", "ledger", "destinations", "keys", "dead"])
+def test_a_table_that_is_gone_stops_nothing(path: Path, table: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    spool = opened(path, clock)
+    spool.put("web", make_hit(1))
+    spool.settle(take(spool), [DELIVERED], NOW)
+    operate(path, f"DROP TABLE {table}")
+    clock.tick(61)
+    spool.put("web", make_hit(2, keyed=True))
+    seen: list[Any] = []
+    for _ in range(3):
+        entries = take(spool)
+        seen += entries
+        spool.settle(entries, [DELIVERED] * len(entries), NOW)
+    assert urls(seen) == ["2"]
+    assert balanced(spool)["pending"] == 0
+    assert "set aside" in caplog.text
+    spool.close()
+
+
+def test_a_table_that_is_gone_is_noticed_by_who_counts(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    first, second = opened(path, clock), opened(path, clock)
+    assert first.uploads("web")
+    first.put("web", make_hit())
+    operate(path, "DROP TABLE ledger")
+    assert not second.uploads("web")  # looks for room, and cannot
+    assert not second._full
+    assert second.waiting("web") == 0  # what was known before
+    assert "set aside" in caplog.text
+    assert second.waiting("web") == 1
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("finder", ["worker", "operator", "nobody"])
+def test_what_was_delivered_when_the_file_broke_is_neither_sent_again_nor_taken_for_another(
+    path: Path, finder: str
+) -> None:
+    clock = Clock()
+    worker, operator = opened(path, clock), opened(path, clock)
+    worker.put("web", make_hit(0))
+    worker.settle(take(worker), [DELIVERED], NOW)
+    for n in (1, 2, 3, 4):
+        worker.put("web", make_hit(n))
+    one, two, _, _ = take(worker)
+    operate(path, "DROP TABLE ledger")  # from here on the numbers of rows are others
+    if finder == "operator":
+        operator.waiting("web")
+    elif finder == "nobody":
+        for file in path.parent.glob("outbox.db*"):
+            if file.is_file():
+                file.unlink()
+    assert worker.settle([one, two], [DELIVERED, retry(1.0)], NOW) == [True, True]
+    clock.tick(2)
+    found = urls(take(worker, now=NOW + 2))
+    assert sorted(found) == ([] if finder == "nobody" else ["2", "3", "4"])
+    worker.close()
+    operator.close()
+
+
+def test_hits_on_a_broken_page_are_stepped_over_and_those_around_it_saved(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(path)
+    for n in range(600):
+        spool.put("web", make_hit(n, title=f"marker-{n:04}"))
+    take(spool)
+    spool.close()
+    data = path.read_bytes()
+    page = data.index(b"marker-0300") // 4096 * 4096
+    with path.open("r+b") as file:
+        file.seek(page)
+        file.write(b"\xa5" * 4096)
+    again = opened(path)
+    seen: set[str] = set()
+    for _ in range(12):
+        entries = take(again)
+        seen.update(urls(entries))
+        again.settle(entries, [DELIVERED] * len(entries), NOW)
+    assert "300" not in seen
+    assert {"0", "599"} <= seen
+    assert len(seen) > 550
+    assert f"{len(seen)} hits that waited in" in caplog.text
+    assert balanced(again)["pending"] == 0
+    again.close()
+
+
+def test_a_table_of_which_nothing_can_be_read_is_given_up(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    take(spool)
+    spool.close()
+    db = sqlite3.connect(path)
+    (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name='hits'").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    again = opened(path)
+    again.put("web", make_hit(2))
+    assert urls([*take(again), *take(again)]) == ["2"]  # set aside by the first
+    assert "set aside" in caplog.text
+    assert "could be read" not in caplog.text
+    again.close()
+
+
+def test_a_broken_file_without_its_list_of_destinations_gives_back_nothing(path: Path) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    take(spool)
+    spool.close()
+    operate(path, "DROP TABLE destinations")
+    again = opened(path)
+    assert take(again) == []
+    again.put("web", make_hit(2))
+    assert urls(take(again)) == ["2"]
+    again.close()
+
+
+def test_one_hit_that_is_saved_is_said_in_the_singular_and_a_broken_one_is_left(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(path)
+    for n in (1, 2):
+        spool.put("web", make_hit(n))
+    take(spool)
+    spool.close()
+    operate(path, "UPDATE hits SET body=x'00' WHERE seq=2", "DROP TABLE ledger")
+    again = opened(path)
+    assert urls(take(again)) == ["1"]
+    assert "1 hit that waited in outbox.db.corrupt-" in caplog.text
+    again.close()
+
+
+def test_somebody_who_hangs_in_the_middle_of_a_repair_stops_nobody_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    hasty = SimpleNamespace(wait=waited.append)
+    monkeypatch.setattr(sqlite, "threading", SimpleNamespace(RLock=threading.RLock, Event=lambda: hasty))
+    directory = path.with_name("outbox.db.d")
+    directory.mkdir()
+    path.write_bytes(b"this is no database" * 1_000)
+    with (directory / "schema.lock").open("w") as schema, (directory / "repair.lock").open("w") as repair:
+        fcntl.flock(schema, fcntl.LOCK_EX)
+        fcntl.flock(repair, fcntl.LOCK_EX)
+        spool = opened(path)
+        spool.put("web", make_hit(1))
+        assert urls(take(spool)) == ["1"]
+    assert 4.0 < sum(waited) < 20.0  # seconds, had they been waited
+    spool.close()
+
+
+def test_a_place_that_is_no_directory_refuses_hits_and_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.with_name("outbox.db.d").write_text("somebody's file")
+    clock = Clock()
+    spool = opened(path, clock)
+    assert not spool.put("web", make_hit())
+    clock.tick(2)
+    assert take(spool) == []
+    assert spool.waiting("web") == 0
+    assert "locks cannot be made: FileExistsError" in caplog.text
+    assert "cannot be read: NotADirectoryError" in caplog.text
+    spool.close()
+
+
+def test_a_directory_among_the_journals_hides_no_hits(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    (spool.directory / "stray.journal").mkdir()
+    assert urls(take(spool)) == ["1"]
+    assert "a journal cannot be read: IsADirectoryError" in caplog.text
+    spool.close()
+
+
+def test_a_journal_that_another_process_has_just_removed_is_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    there = sqlite.journals
+    monkeypatch.setattr(sqlite, "journals", lambda directory: iter(["gone.journal", *there(directory)]))
+    assert spool.waiting("web") == 1
+    assert urls(take(spool)) == ["1"]
+    spool.close()
+
+
+def test_records_that_are_no_hits_are_skipped_and_said_without_their_content(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(path)
+    for record in (b"Marker", b'{"v":2,"to":"web","hit":{"id":"Marker"}}', b'{"v":1,"to":"web","hit":"Marker"}'):
+        spool._journal.append(record)
+    spool.put("web", make_hit(1))
+    assert urls(take(spool)) == ["1"]
+    assert "no hit of a known version, and is skipped" in caplog.text
+    assert "Marker" not in caplog.text
+    assert balanced(spool)["accepted"] == 1
+    spool.close()
+
+
+def test_a_hit_of_a_newer_version_waits_for_it(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    take(spool)
+    spool.close()
+    operate(path, """UPDATE hits SET body=replace(body, '{"v":1', '{"v":2')""", """UPDATE hits SET body='{"v":2}'""")
+    again = opened(path)
+    assert again.peek() == []
+    assert take(again) == []
+    assert again.waiting("web") == 1
+    assert "newer version of analytical, and waits for it" in caplog.text
+    again.close()
+
+
+def test_a_journal_without_a_name_is_removed_when_it_is_old(path: Path) -> None:
+    directory = path.with_name("outbox.db.d")
+    directory.mkdir()
+    for name, age in (("old", 3_700), ("young", 3_500)):
+        file = directory / f".{name}.journal"
+        file.touch()
+        os.utime(file, (NOW - age, NOW - age))
+    spool = opened(path)
+    assert sorted(file.name for file in directory.glob(".*")) == [".young.journal"]
+    spool.close()
+
+
+def test_a_new_schema_that_fails_half_way_leaves_the_old_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    take(spool)
+    spool.close()
+    step = ("ALTER TABLE dead ADD COLUMN operator TEXT", "CREATE TABLE dead(once_more TEXT)")
+    with monkeypatch.context() as newer:
+        newer.setattr(sqlite, "MIGRATIONS", (*MIGRATIONS, step))
+        opened(path).close()
+    assert "cannot be written: table dead already exists" in caplog.text
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert "operator" not in [row[1] for row in db.execute("PRAGMA table_info(dead)")]
+    db.close()
+    again = opened(path)
+    assert urls(take(again)) == ["1"]
+    again.close()
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+def test_a_hit_for_a_destination_new_to_a_busy_file_waits(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    spool = opened(path, clock)
+    spool.names()
+    spool.attach("shop")
+    assert spool.uploads("shop")
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    spool._db.execute("PRAGMA busy_timeout=10")  # type: ignore[union-attr]  # opened by names()
+    assert spool.take(9, NOW, to="shop") == []
+    assert "cannot be written: database is locked" in caplog.text
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    spool.put("shop", make_hit(1))
+    assert urls(spool.take(9, NOW, to="shop")) == ["1"]
+    spool.close()
+
+
+def test_two_threads_that_begin_at_once_do_not_take_a_hit_twice(path: Path) -> None:
+    asked = threading.Event()
+    main = threading.get_ident()
+    clock = Clock()
+
+    def monotonic() -> float:
+        if threading.get_ident() != main:
+            asked.set()  # the other thread has seen that nobody uploads, and goes for the lock
+        return clock()
+
+    spool = SqliteSpool(path, monotonic=monotonic, clock=clock)
+    spool.attach("web")
+    spool.put("web", make_hit(1))
+    said: list[bool] = []
+    other = threading.Thread(target=lambda: said.append(spool.uploads("web")))
+    with spool._lock:
+        other.start()
+        assert asked.wait(10)
+        assert urls(take(spool)) == ["1"]
+    other.join(10)
+    assert said == [True]
+    assert take(spool) == []
+    spool.close()
+
+
+def test_a_destination_that_nobody_attached_is_no_error(path: Path) -> None:
+    spool = opened(path)
+    spool.detach("nobody")
+    assert spool.stats("nobody") is None
+    assert spool.waiting("nobody") == 0
+    assert len(spool) == 0
+    assert bool(spool)  # an empty spool is a spool
+    assert spool.remains("web") == []  # what is on disk is nobody's to give up
+    spool.close()
+
+
+def test_a_hit_that_comes_after_the_end_is_kept(path: Path) -> None:
+    spool = opened(path)
+    spool.close()
+    assert spool.put("web", make_hit(1))
+    spool.close()
+    again = opened(path)
+    assert urls(take(again)) == ["1"]
+    again.close()
+
+
+def test_a_fork_that_has_waited_long_enough_goes_on(path: Path) -> None:
+    spool = opened(path)
+    held = spool._lock
+    spool._lock = SimpleNamespace(acquire=lambda timeout: False)  # type: ignore[assignment]  # another thread has it
+    spool.before_fork()
+    assert take(spool) == []
+    spool.after_fork()
+    spool._lock = held
+    spool.put("web", make_hit(1))
+    assert urls(take(spool)) == ["1"]
+    spool.close()
+
+
+def test_a_dead_letter_whose_hit_came_again_is_replayed_into_it(path: Path) -> None:
+    spool = opened(path)
+    hit = make_hit(1)
+    spool.put("web", hit)
+    spool.settle(take(spool), [rejected("no")], NOW)
+    spool.put("web", hit)
+    assert urls(take(spool)) == ["1"]
+    assert spool.replay() == 1
+    assert spool.dead() == []
+    assert (balanced(spool)["accepted"], balanced(spool)["pending"]) == (2, 1)
+    spool.close()
+
+
+def test_a_long_journal_is_filed_piece_by_piece_and_in_order(path: Path) -> None:
+    spool = opened(path)
+    for n in range(600):
+        spool.put("web", make_hit(n, title="x" * 2_000))
+    assert len(take(spool, 1)) == 1
+    (filed,) = spool._db.execute("SELECT count(*) FROM hits").fetchone()  # type: ignore[union-attr]  # opened by take()
+    assert 400 < filed < 600  # a megabyte
+    seen = ["0"]
+    while entries := take(spool):
+        seen += urls(entries)
+    assert seen == [str(n) for n in range(600)]
+    assert spool.waiting("web") == 600
+    spool.close()
+
+
+def test_no_more_than_a_window_of_hits_is_kept_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_WINDOW", 4)
+    monkeypatch.setattr(sqlite, "_CHUNK", 4)
+    spool = opened(path)
+    for n in range(10):
+        spool.put("web", make_hit(n))
+    first = take(spool)
+    assert urls(first) == ["0", "1", "2", "3"]
+    assert take(spool) == []  # until some of those are settled
+    spool.settle(first, [DELIVERED] * 4, NOW)
+    assert urls(take(spool)) == ["4", "5", "6", "7"]
+    spool.close()
+
+
+def test_an_id_that_is_no_uuid_counts_once_too(path: Path) -> None:
+    spool = opened(path)
+    for _ in range(2):
+        spool.put("web", make_hit(1, id="order-17"))
+    assert urls(take(spool)) == ["1"]
+    spool.put("web", make_hit(1, id="order-17"))
+    assert take(spool) == []
+    assert balanced(spool)["accepted"] == 1
+    spool.close()
+
+
+def test_hits_that_expire_need_nobody_to_be_told(path: Path) -> None:
+    spool = opened(path, age=100.0)
+    spool.put("web", make_hit())
+    take(spool)
+    spool.close()
+    again = opened(path, age=100.0)
+    assert take(again, now=NOW + 101) == []
+    assert balanced(again)["expired"] == 1
+    again.close()
+
+
+def test_a_full_outbox_with_one_hit_says_so_in_the_singular(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = opened(path, hits=1)
+    spool.put("web", make_hit())
+    take(spool)
+    spool._check_room()
+    assert "the outbox is full: 1 hit, " in caplog.text
+    spool.close()

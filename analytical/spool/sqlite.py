@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -293,10 +293,11 @@ class SqliteSpool:
         with self._lock:
             if self._closed:
                 return False
+            if destination.lock is not None:
+                return True  # another thread was first, and what it has taken is in the queue
             destination.tried = mono
             self._begin_counting(to, destination)
-            if destination.lock is None:
-                destination.lock = self._try_lock(f"upload-{blake2b(to.encode(), digest_size=8).hexdigest()}.lock")
+            destination.lock = self._try_lock(f"upload-{blake2b(to.encode(), digest_size=8).hexdigest()}.lock")
             if destination.lock is None:
                 self._check_room()
                 return False
@@ -624,7 +625,7 @@ class SqliteSpool:
         if destination.unsettled:
             self._write_settled(now)
 
-    def _write_settled(self, now: float) -> None:
+    def _write_settled(self, now: float, *, again: bool = True) -> None:
         waiting = [item for item in self._destinations.values() if item.unsettled]
         if not waiting:
             return
@@ -634,8 +635,9 @@ class SqliteSpool:
                     self._settle_in(db, destination, now)
         except sqlite3.DatabaseError as error:
             # Kept, and tried again with the next: what was delivered must not be sent again after a full disk.
-            if not self._survivable(error):
+            if not self._survivable(error) and again:
                 self._set_aside(error)
+                self._write_settled(now, again=False)  # before what was saved of the old file is taken anew
             return
         for destination in waiting:
             destination.unsettled.clear()
@@ -646,6 +648,11 @@ class SqliteSpool:
         gone: list[tuple[int]] = []
         for entry, verdict in destination.unsettled:
             number = self._number(entry.to)
+            if not entry.seq:  # taken out of a file that is no longer there
+                row = db.execute(
+                    "SELECT seq FROM hits WHERE id=? AND dest=?", (_identity(entry.hit.id), number)
+                ).fetchone()
+                entry.seq = row[0] if row is not None else -1
             if verdict.state == "retry":
                 db.execute("UPDATE hits SET attempts=?, due=? WHERE seq=?", (entry.attempts, entry.due, entry.seq))
                 continue
@@ -751,7 +758,10 @@ class SqliteSpool:
         full = waiting >= self.hits or size >= self.bytes
         if full and not self._full:
             log.warning(
-                "the outbox is full: %d hits, %d bytes; new hits are refused until some have left", waiting, size
+                "the outbox is full: %d %s, %d bytes; new hits are refused until some have left",
+                waiting,
+                "hit" if waiting == 1 else "hits",
+                size,
             )
         self._full = full
 
@@ -877,16 +887,15 @@ class SqliteSpool:
 
     def _begin_again(self) -> None:
         if self._db is not None:
-            try:
-                self._db.close()
-            except sqlite3.Error:
-                log.debug("closing the former outbox failed")
+            self._db.close()
         self._db = None
         self._numbers.clear()
         self._names.clear()
         for reader in self._readers.values():
             reader.seen = -1
         for destination in self._destinations.values():
+            for entry, _ in destination.unsettled:
+                entry.seq = 0  # the next file numbers anew
             destination.queue = Queue(destination.queue.lane, lease=self._lease, monotonic=self._monotonic)
             destination.cursor = 0
             destination.base = {}
@@ -926,7 +935,8 @@ class SqliteSpool:
             self._db = self._connect()
             saved = self._salvage(aside)
             if saved:
-                log.error("%d hits that waited in %s could be read, and wait again", saved, aside.name)
+                said = "1 hit that waited" if saved == 1 else f"{saved} hits that waited"
+                log.error("%s in %s could be read, to be sent after all", said, aside.name)
         finally:
             if lock is not None:
                 os.close(lock)
@@ -934,12 +944,8 @@ class SqliteSpool:
     def _salvage(self, aside: Path) -> int:
         saved = 0
         try:
-            old = sqlite3.connect(aside, isolation_level=None)
-        except sqlite3.Error:
-            return 0
-        try:
-            names = dict(old.execute("SELECT number, name FROM destinations").fetchall())
-            with self._writing() as db:
+            with closing(sqlite3.connect(aside, isolation_level=None)) as old, self._writing() as db:
+                names = dict(old.execute("SELECT number, name FROM destinations").fetchall())
                 places = self._salvaged_places(old)
                 db.executemany("INSERT OR IGNORE INTO journals VALUES(?,?)", places)
                 for identity, dest, since, body in self._readable(old):
@@ -952,9 +958,7 @@ class SqliteSpool:
                         _add(db, number, "accepted", added)
                         saved += added
         except sqlite3.DatabaseError:
-            return saved
-        finally:
-            old.close()
+            return 0
         return saved
 
     @staticmethod
