@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import io
+import itertools
 import json
 import logging
 import os
+import resource
+import select
 import socket
 import subprocess
 import sys
@@ -15,14 +19,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 import requests_mock
+import urllib3
 
 from analytical.http import NoResponse, Request, Response
-from analytical.transports import Transport
+from analytical.transports import Transport, http11, local
+from analytical.transports import requests as requests_transport
+from analytical.transports._abandon import Abandonable
 from analytical.transports.default import DefaultTransport, default_transport
 from analytical.transports.http11 import Http11Transport
 from analytical.transports.local import LocalTransport
@@ -351,6 +359,12 @@ def test_a_reset_before_an_answer_may_have_been_received(make: Any, serve: Any) 
     assert post(make(), serve(script).url()) == NoResponse(reason="reset", sent=True)
 
 
+def test_a_connection_that_ends_without_an_answer_may_have_been_received(make: Any, serve: Any) -> None:
+    assert post(make(), serve(lambda connection, server: server.read(connection)).url()) == NoResponse(
+        reason="reset", sent=True
+    )
+
+
 def test_a_broken_answer_may_have_been_received(make: Any, serve: Any) -> None:
     def script(connection: socket.socket, server: Server) -> None:
         server.read(connection)
@@ -384,6 +398,342 @@ def test_nonsense_is_a_value_and_not_an_exception(kind: str, raw: bytes, serve: 
     if kind == "http11":
         assert isinstance(answer, NoResponse)
     transport.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "malformed answer"),
+        (HEAD + b"a line without a colon\r\n\r\n", "malformed answer"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz", "malformed answer"),
+        (CHUNKED, "truncated"),
+        (CHUNKED + b"5\r\nab", "truncated"),
+        (CHUNKED + b"2\r\nab\r\n", "truncated"),
+        (CHUNKED + b"2\r\nab\r\n0\r\nX-Trailer: a\r\n", "truncated"),
+        (CHUNKED + b"-2\r\nab\r\n0\r\n\r\n", "malformed answer"),
+        (CHUNKED + b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n", "malformed answer"),
+        (CHUNKED + b"2\r\nabcd\r\n0\r\n\r\n", "malformed answer"),
+        (CHUNKED + b"1" * 200_000, "malformed answer"),
+        (CHUNKED + b"2\r\nab\r\n0\r\n" + b"X" * 200_000, "malformed answer"),
+    ],
+    ids=[
+        "half a head", "no colon", "no gzip", "no chunk", "half a chunk", "no last chunk", "half the trailers",
+        "negative chunk", "underscore", "chunk too long", "endless size", "endless trailer",
+    ],
+)  # fmt: skip
+def test_an_answer_that_breaks_off_or_breaks_the_rules_may_mean_that_it_was_received(
+    raw: bytes, reason: str, serve: Any
+) -> None:
+    def script(connection: socket.socket, server: Server) -> None:
+        server.read(connection)
+        connection.sendall(raw)
+
+    server = serve(script)
+    transport = Http11Transport(timeout=5)
+    assert post(transport, server.url()) == NoResponse(reason=reason, sent=True)
+    assert isinstance(post(transport, server.url()), NoResponse)
+    assert server.connections == 2  # such a connection is not kept
+    transport.close()
+
+
+def test_a_chunk_larger_than_one_receive_is_put_together(serve: Any) -> None:
+    chunk = bytes(range(256)) * 1_024
+    transport = Http11Transport()
+    answer = post(transport, serve(CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(chunk), chunk)).url())
+    assert isinstance(answer, Response)
+    assert answer.body == chunk
+    transport.close()
+
+
+def test_a_chunked_answer_without_end_ends(serve: Any) -> None:
+    def script(connection: socket.socket, server: Server) -> None:
+        server.read(connection)
+        connection.sendall(CHUNKED)
+        while not server.over.is_set():
+            connection.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+
+    transport = Http11Transport(timeout=5)
+    answer = post(transport, serve(script).url())
+    assert isinstance(answer, Response)
+    assert len(answer.body) == 1 << 20
+    transport.close()
+
+
+def test_time_that_passes_between_two_pieces_counts(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(http11, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    transport = Http11Transport(timeout=20)
+    assert post(transport, serve(drip_body).url()) == NoResponse(reason="timeout", sent=True)
+    transport.close()
+
+
+def test_without_time_nothing_is_sent(make: Any, serve: Any) -> None:
+    server = serve()
+    transport = make()
+    assert post(transport, server.url(), timeout=0) == NoResponse(reason="timeout", sent=False)
+    assert isinstance(post(transport, server.url("/first")), Response)
+    assert post(transport, server.url(), timeout=0) == NoResponse(reason="timeout", sent=False)
+    assert [request.split()[1] for request in server.requests] == [b"/first"]
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection the rude way."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    connection.close()
+
+
+@pytest.mark.parametrize("kind", ["requests", "http11"])
+def test_a_reset_before_the_body_has_left_is_not_sent(kind: str, serve: Any) -> None:
+    def script(connection: socket.socket, server: Server) -> None:
+        connection.recv(1_000)
+        reset(connection)
+
+    transport = MAKERS[kind](timeout=5)
+    assert post(transport, serve(script).url(), b"x" * 30_000_000) == NoResponse(reason="reset", sent=False)
+    transport.close()
+
+
+def test_a_kept_connection_that_breaks_before_the_body_has_left_is_replaced(serve: Any) -> None:
+    def script(connection: socket.socket, server: Server) -> None:
+        first = server.connections == 1
+        server.read(connection)
+        connection.sendall(OK)
+        if first:
+            connection.recv(1_000)
+            reset(connection)
+
+    server = serve(script)
+    transport = Http11Transport(timeout=10)
+    assert isinstance(post(transport, server.url()), Response)
+    body = b"x" * 30_000_000
+    assert isinstance(post(transport, server.url(), body), Response)
+    assert server.requests[-1].endswith(b"\r\n\r\n" + body)
+    assert server.connections == 2
+    transport.close()
+
+
+def test_a_kept_connection_that_was_reset_meanwhile_costs_nothing(serve: Any) -> None:
+    def script(connection: socket.socket, server: Server) -> None:
+        server.read(connection)
+        connection.sendall(OK)
+        if server.connections == 1:
+            reset(connection)
+
+    server = serve(script)
+    transport = Http11Transport()
+    assert isinstance(post(transport, server.url()), Response)
+    ((kept,),) = transport._idle.values()
+    assert select.select([kept._sock], [], [], 5)[0]  # the reset has come
+    assert isinstance(post(transport, server.url()), Response)
+    assert server.connections == 2
+    transport.close()
+
+
+def test_so_many_connections_are_kept_and_no_more(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http11, "_KEEP", 1)
+    both = threading.Barrier(2, timeout=10)
+
+    def script(connection: socket.socket, server: Server) -> None:
+        server.read(connection)
+        both.wait()
+        connection.sendall(OK)
+        while server.read(connection):
+            connection.sendall(OK)
+
+    server = serve(script)
+    transport = Http11Transport(timeout=10)
+    threads = [threading.Thread(target=post, args=(transport, server.url())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [len(connections) for connections in transport._idle.values()] == [1]
+    assert isinstance(post(transport, server.url()), Response)
+    assert server.connections == 2
+    transport.close()
+
+
+def test_a_server_that_does_not_take_connections_is_within_the_deadline(make: Any) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):  # fill the line before the door
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
+            answer = post(make(timeout=0.3), f"http://127.0.0.1:{listener.getsockname()[1]}/x")
+    assert isinstance(answer, NoResponse)
+    assert answer.reason == "timeout"
+
+
+def test_a_network_that_is_not_there_is_not_sent(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(self: socket.socket, address: Any) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", unreachable)
+    assert post(make(), "http://127.0.0.1:9/x") == NoResponse(reason="unreachable", sent=False)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "http://[::1/x", "http://127.0.0.1:port/x"])
+def test_an_address_with_a_broken_host_or_port_is_permanent(make: Any, url: str) -> None:
+    answer = post(make(), url)
+    assert isinstance(answer, NoResponse)
+    assert answer.permanent
+
+
+def test_an_address_that_needs_quoting_is_quoted(make: Any, serve: Any) -> None:
+    server = serve()
+    transport = make()
+    assert isinstance(post(transport, server.url("/a b?c=d")), Response)
+    assert isinstance(post(transport, server.url("/a?c=ä")), Response)
+    assert [request.split()[1] for request in server.requests] == [b"/a%20b?c=d", b"/a?c=%C3%A4"]
+
+
+def test_addresses_with_everything_in_the_query_do_not_pile_up(serve: Any) -> None:
+    server = serve()
+    transport = Http11Transport()
+    for n in range(600):
+        assert isinstance(post(transport, server.url(f"/p.gif?n={n}")), Response)
+    assert len(transport._parsed) < 500
+    transport.close()
+
+
+def test_what_frames_a_request_cannot_be_said_by_a_header(serve: Any) -> None:
+    server = serve()
+    transport = Http11Transport()
+    headers = {"Host": "evil", "Content-Length": "999", "Transfer-Encoding": "chunked", "Accept": "image/gif",
+               "User-Agent": "mine", "X-Page": "日本", "X-Name": "Zoë"}  # fmt: skip
+    assert isinstance(transport.send(Request(url=server.url(), headers=headers, body=b"hi")), Response)
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert b"evil" not in head
+    assert b"chunked" not in head
+    assert head.count(b"Content-Length: 2") == head.count(b"Accept: ") == head.count(b"User-Agent: mine") == 1
+    assert "X-Page: 日本".encode() in head
+    assert "X-Name: Zoë".encode("latin-1") in head
+    assert body == b"hi"
+    transport.close()
+
+
+@pytest.mark.parametrize("loading", [True, False], ids=["half loaded", "not loaded"])
+def test_requests_that_is_not_there_yet_does_not_count_as_replaced(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, loading: bool
+) -> None:
+    if loading:
+        monkeypatch.setitem(sys.modules, "requests", ModuleType("requests"))
+    else:
+        monkeypatch.delitem(sys.modules, "requests")
+    transport = Http11Transport()
+    assert isinstance(post(transport, serve().url()), Response)
+    transport.close()
+
+
+# -- the thread that can be left behind ---------------------------------------------------------------------------
+
+
+def test_an_exchange_that_is_given_up_is_cut_off_where_it_stands(serve: Any) -> None:
+    request = Request(url=serve(drip_chunks).url(), body=b"x")
+    exchange = requests_transport._Exchange(
+        requests_transport._new_session(), request, time.monotonic() + 0.2, ours=True
+    )
+    assert exchange.run() == NoResponse(reason="timeout", sent=True)
+
+
+def test_an_exchange_that_is_given_up_before_it_connects_sends_nothing(serve: Any) -> None:
+    server = serve()
+    session = requests_transport._new_session()
+    request = Request(url=server.url(), body=b"x")
+    late = requests_transport._Exchange(session, request, time.monotonic() - 1, ours=True)
+    assert late.run() == NoResponse(reason="timeout", sent=False)
+    given_up = requests_transport._Exchange(session, request, time.monotonic() + 5, ours=True)
+    given_up.abandon()
+    answer = given_up.run()
+    assert isinstance(answer, NoResponse)
+    assert not answer.sent
+    assert server.requests == []
+    with socket.socket() as gone:
+        given_up.connected(gone)
+    given_up.abandon()  # its socket is closed already
+
+
+def test_our_session_without_an_exchange_is_a_session_like_any(serve: Any) -> None:
+    with requests_transport._new_session() as session:
+        assert session.post(serve().url(), data=b"x", timeout=5).text == "ok"
+
+
+def test_two_first_requests_at_once_share_one_session(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Semaphore(0)
+
+    class Watched:
+        """A lock that says when somebody asks for it."""
+
+        def __init__(self) -> None:
+            self.inner = threading.Lock()
+
+        def __enter__(self) -> None:
+            asked.release()
+            self.inner.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            self.inner.release()
+
+    made: list[requests.Session] = []
+    really = requests_transport._new_session
+
+    def new_session() -> requests.Session:
+        for _ in range(2):  # the one that is here, and the one that waits behind
+            assert asked.acquire(timeout=10)
+        made.append(really())
+        return made[-1]
+
+    monkeypatch.setattr(requests_transport, "_new_session", new_session)
+    transport = RequestsTransport(timeout=10)
+    transport._lock = Watched()  # type: ignore[assignment]  # it is one, as far as it is used
+    answers: list[Any] = []
+    url = serve().url()
+    threads = [threading.Thread(target=lambda: answers.append(post(transport, url))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert [type(answer) for answer in answers] == [Response, Response]
+    assert len(made) == 1
+    transport.close()
+
+
+def test_where_no_thread_can_be_started_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ending(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", ending)
+    assert Abandonable().run(threading.get_ident, 5) == (True, threading.get_ident())
+
+
+def test_so_many_idle_threads_are_kept_and_no_more() -> None:
+    threads = Abandonable(keep=1)
+    one_inside = threading.Event()
+    let_go = threading.Event()
+    inside: list[Any] = []
+
+    def outer() -> str:
+        one_inside.set()
+        let_go.wait(10)
+        return "outer"
+
+    other = threading.Thread(target=lambda: inside.append(threads.run(outer, 10)))
+    other.start()
+    assert one_inside.wait(10)
+    assert threads.run(lambda: "inner", 10) == (True, "inner")
+    let_go.set()
+    other.join(10)
+    assert inside == [(True, "outer")]
+    assert len(threads._idle) == 1
+    threads.close()
+    assert threads._idle == []
 
 
 @pytest.mark.parametrize("headers", [{"X-A": "b\r\nX-Evil: 1"}, {"X\r\nA": "b"}])
@@ -501,6 +851,83 @@ def test_a_netrc_is_not_read(kind: str, serve: Any, tmp_path: Path, monkeypatch:
     assert b"authorization" not in server.requests[0].lower()
 
 
+def test_no_session_and_no_mock_is_asked_for_twice_what_it_said_once() -> None:
+    transport = Http11Transport()
+    with requests_mock.Mocker() as mock:
+        mock.post("https://stats.example.com/x", status_code=204)
+        for _ in range(2):
+            assert isinstance(post(transport, "https://stats.example.com/x"), Response)
+        assert mock.call_count == 2
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (requests.exceptions.ConnectTimeout, NoResponse(reason="timeout", sent=False)),
+        (requests.exceptions.ProxyError, NoResponse(reason="proxy", sent=False)),
+        (requests.exceptions.SSLError, NoResponse(reason="tls", sent=False)),
+        (requests.exceptions.ChunkedEncodingError, NoResponse(reason="truncated", sent=True)),
+        (ConnectionResetError, NoResponse(reason="reset", sent=True)),
+        (ZeroDivisionError, NoResponse(reason="ZeroDivisionError", sent=False)),
+    ],
+)
+def test_what_an_adapter_raises_is_a_word(error: type[Exception], answer: NoResponse) -> None:
+    with requests_mock.Mocker() as mock:
+        mock.post("https://stats.example.com/x", exc=error)
+        assert post(RequestsTransport(), "https://stats.example.com/x") == answer
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def by(url: str) -> None:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+
+    return by
+
+
+@pytest.mark.parametrize("kind", ["requests", "http11"])
+def test_a_proxy_that_is_down_is_not_sent(kind: str, proxied: Callable[[str], None]) -> None:
+    proxied(f"http://127.0.0.1:{free_port()}")
+    transport = MAKERS[kind]()
+    assert post(transport, "http://stats.example.com/x") == NoResponse(reason="proxy", sent=False)
+    transport.close()
+
+
+@pytest.mark.parametrize("kind", ["requests", "http11"])
+def test_a_proxy_needs_no_library_for_socks(
+    kind: str, serve: Any, proxied: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*args: Any, **kwargs: Any) -> Any:  # what stands there without PySocks
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", missing)
+    proxied(serve().url(""))
+    transport = MAKERS[kind]()
+    assert isinstance(post(transport, "http://stats.example.com/x"), Response)
+    proxied("socks5://127.0.0.1:9")
+    assert post(transport, "http://stats.example.com/x") == NoResponse(
+        reason="bad request: InvalidSchema", permanent=True
+    )
+    transport.close()
+
+
+def test_a_socks_proxy_keeps_connections_of_its_own(
+    serve: Any, proxied: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = urllib3.PoolManager()
+    own = dict(manager.pool_classes_by_scheme)
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", lambda proxy, **options: manager)
+    proxied("socks5://127.0.0.1:9")
+    transport = RequestsTransport()
+    assert isinstance(post(transport, serve().url("/x").replace("127.0.0.1", "localhost")), Response)
+    assert manager.pool_classes_by_scheme == own
+    transport.close()
+
+
 # -- TLS ----------------------------------------------------------------------------------------------------------
 
 
@@ -546,6 +973,18 @@ def test_tls_speaks_to_a_trusted_server_and_keeps_the_connection(
     transport.close()
 
 
+def test_tls_reads_its_certificates_once(secure: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "cert.pem"))
+    transport = Http11Transport(timeout=5)
+    url = f"https://localhost:{secure.port}/x"
+    assert isinstance(post(transport, url), Response)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "no-such-file"))
+    transport.close()
+    assert isinstance(post(transport, url), Response)
+    assert secure.connections == 2
+    transport.close()
+
+
 @pytest.mark.parametrize("kind", ["requests", "http11"])
 def test_tls_refuses_a_stranger(kind: str, secure: Server) -> None:
     answer = post(MAKERS[kind](timeout=5), f"https://localhost:{secure.port}/x")
@@ -570,6 +1009,45 @@ def test_a_forked_child_speaks_on_a_connection_of_its_own(kind: str, serve: Any)
     assert isinstance(post(transport, server.url("/parent")), Response)
     assert server.connections == 2
     transport.close()
+
+
+@pytest.mark.parametrize("kind", ["requests", "http11", "session"])
+def test_a_child_that_closes_what_it_inherited_leaves_it_to_its_parent(kind: str, serve: Any) -> None:
+    server = serve()
+    session = requests.Session() if kind == "session" else None
+    transport = RequestsTransport(session=session) if kind != "http11" else Http11Transport()
+    assert isinstance(post(transport, server.url("/parent")), Response)
+    child = os.fork()
+    if child == 0:
+        transport.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert isinstance(post(transport, server.url("/parent")), Response)
+    assert server.connections == 1
+    transport.close()
+
+
+def test_a_forked_child_uses_a_caller_s_adapter_that_has_no_pool() -> None:
+    session = requests.Session()
+    mock = requests_mock.Adapter()
+    mock.register_uri("POST", "mock://stats/x", status_code=204)
+    session.mount("mock://", mock)
+    transport = RequestsTransport(session=session)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if isinstance(post(transport, "mock://stats/x"), Response) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_forked_while_a_file_is_written_writes_too(tmp_path: Path) -> None:
+    transport = LocalTransport(timeout=5)
+    with transport._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if transport.send(line(tmp_path / "hits", "child")) == Response(status=200) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert transport.send(line(tmp_path / "hits", "parent"), timeout=0.05) == NoResponse(reason="timeout")
+    assert (tmp_path / "hits").read_text() == "child\n"
 
 
 # -- files and the standard output --------------------------------------------------------------------------------
@@ -638,11 +1116,58 @@ def test_a_locked_file_is_waited_for_and_given_up(tmp_path: Path) -> None:
         assert LocalTransport(timeout=0.05).send(line(path, "x")) == NoResponse(reason="timeout")
 
 
+@pytest.mark.parametrize("replaced", [True, False], ids=["rotated", "removed"])
+def test_a_file_that_went_while_its_lock_was_waited_for_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    path = tmp_path / "hits"
+    path.write_text("before\n")
+    locked = local._locked
+
+    def slowly(fd: int, deadline: float) -> bool:
+        monkeypatch.setattr(local, "_locked", locked)
+        path.rename(tmp_path / "hits.1")
+        if replaced:
+            path.write_text("other\n")
+        return locked(fd, deadline)
+
+    monkeypatch.setattr(local, "_locked", slowly)
+    assert LocalTransport().send(line(path, "mine")) == Response(status=200)
+    assert path.read_text() == ("other\nmine\n" if replaced else "mine\n")
+    assert (tmp_path / "hits.1").read_text() == "before\n"
+
+
+def test_half_a_line_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "hits"
+    transport = LocalTransport()
+    assert transport.send(line(path, "whole")) == Response(status=200)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # as a disk that is full after four bytes more
+    try:
+        assert transport.send(line(path, "too long for it")) == NoResponse(reason="disk full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert transport.send(line(path, "again")) == Response(status=200)
+    assert path.read_text() == "whole\nagain\n"
+
+
+def test_nothing_rotated_is_kept_when_none_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "hits"
+    for n in range(9):
+        assert LocalTransport().send(line(path, f"{n:09}", "?rotate=25&keep=0")) == Response(status=200)
+    assert [file.name for file in tmp_path.iterdir()] == ["hits"]
+    assert path.read_text().split()[-1] == f"{8:09}"
+
+
 def test_the_standard_output_is_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
     assert LocalTransport().send(Request(url="stdout:", body="ä\n".encode())) == Response(status=200)
     assert out.getvalue() == "ä\n"
+    out.close()
+    assert LocalTransport().send(Request(url="stdout:", body=b"x")) == NoResponse(
+        reason="standard output: ValueError", permanent=True
+    )
     monkeypatch.setattr(sys, "stdout", None)
     answer = LocalTransport().send(Request(url="stdout:", body=b"x"))
     assert isinstance(answer, NoResponse)
@@ -656,6 +1181,9 @@ def test_the_default_transport_chooses_by_scheme(tmp_path: Path, serve: Any) -> 
     answer = transport.send(Request(url="gopher://x"))
     assert isinstance(answer, NoResponse)
     assert answer.permanent
+    transport.close()
+    transport.close()
+    assert isinstance(post(transport, serve().url()), Response)  # closed is not over
     transport.close()
 
 

@@ -14,6 +14,5 @@ __all__ = ["loading"]
 #: ``with loading: import …``. Reentrant, because an import may lead to another.
 loading = threading.RLock()
 
-if hasattr(os, "register_at_fork"):
-    # The thread that forks is the only one in the child, and holds the lock there too.
-    os.register_at_fork(before=loading.acquire, after_in_parent=loading.release, after_in_child=loading.release)
+# The thread that forks is the only one in the child, and holds the lock there too.
+os.register_at_fork(before=loading.acquire, after_in_parent=loading.release, after_in_child=loading.release)

@@ -7,6 +7,7 @@ through ``requests``: a proxy in the environment, or ``requests`` itself replace
 
 from __future__ import annotations
 
+import contextlib
 import encodings.idna  # noqa: F401 - name look-ups and TLS would import it in the middle of things
 import os
 import socket
@@ -122,17 +123,16 @@ class Http11Transport:
         return place
 
     def _kept(self, address: _Address) -> _Connection | None:
-        idle = self._idle.get(address)
+        idle = self._idle.get(address, [])
         now = time.monotonic()
-        while idle:
+        while True:
             try:
-                connection = idle.pop()
+                connection = idle.pop()  # one step, because other threads take from here too
             except IndexError:
                 return None
             if now - connection.used < _IDLE and connection.alive():
                 return connection
             connection.close()
-        return None
 
     def _done(self, address: _Address, connection: _Connection, answer: Response | NoResponse) -> Response | NoResponse:
         if connection.reusable:
@@ -223,10 +223,8 @@ class _Connection:
 
     def close(self) -> None:
         self.reusable = False
-        try:
+        with contextlib.suppress(OSError):  # gone already
             self._sock.close()
-        except OSError:
-            return  # gone already
 
     def exchange(self, message: bytes, method: str, deadline: float) -> Response | NoResponse | _Stale:
         self.reusable = False
@@ -245,6 +243,7 @@ class _Connection:
         except OSError as error:
             return NoResponse(reason=_reason(error), sent=True)
         except _Malformed:
+            self.reusable = False
             return NoResponse(reason="malformed answer", sent=True)
 
     def _send(self, message: bytes, deadline: float) -> bool:
