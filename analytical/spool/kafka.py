@@ -58,8 +58,7 @@ class _Partition:
         self.done: set[int] = set()
 
     def settle(self, offset: int) -> None:
-        if offset >= self.committed:
-            self.done.add(offset)
+        self.done.add(offset)
         while self.committed in self.done:
             self.done.remove(self.committed)
             self.committed += 1
@@ -191,10 +190,8 @@ class KafkaSpool(RemoteSpool[_Destination]):
                 done.append(really)
                 if really and (moved or verdict.state != "retry"):
                     topic, partition, offset = entry.token
-                    here = destination.partitions.get((topic, partition))
-                    if here is not None:
-                        here.settle(offset)
-                        destination.dirty = True
+                    destination.partitions[topic, partition].settle(offset)
+                    destination.dirty = True
                     if not moved:
                         destination.counts[verdict.state] += 1
             return done
