@@ -209,6 +209,20 @@ def test_what_a_worker_detaches_is_there_at_once_and_what_it_delivers_late_does_
     assert second.settle(entries, [DELIVERED] * 2, NOW) == [True, True]
 
 
+def test_a_late_verdict_on_what_was_detached_takes_nothing_from_the_next_lease(
+    make: Callable[..., RedisSpool],
+) -> None:
+    spool = make()
+    spool.attach("web")
+    fill(spool, 1)
+    late = spool.take(1, NOW, to="web")
+    spool.detach("web")
+    again = spool.take(1, NOW, to="web")
+    assert spool.settle(late, [DELIVERED], NOW) == [False]
+    assert spool.settle(again, [DELIVERED], NOW) == [True]
+    assert spool.waiting("web") == 0
+
+
 def test_a_worker_that_was_away_for_longer_than_its_lease_hears_what_it_has_lost(
     make: Callable[..., RedisSpool],
 ) -> None:

@@ -326,8 +326,9 @@ class Queue:
         if entry.state == _DONE or (verdict.state == "retry" and entry.state != _TAKEN):
             return False
         if entry.state == _TAKEN:
-            if self._taken.pop(entry.seq, None) is not entry:
-                return False
+            if self._taken.get(entry.seq) is not entry:
+                return False  # of a lease that was let go of; the hit may be on another
+            del self._taken[entry.seq]
             if entry.lane is not None:
                 _less(self._away, entry.lane)
         if verdict.state == "retry":
