@@ -72,6 +72,66 @@ def test_without_the_extra_one_sentence_says_what_to_type(
     )
 
 
+def test_a_file_that_is_missing_for_another_reason_is_no_clash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise ImportError("no such thing")
+
+    monkeypatch.setattr("analytical.cli.group", broken)
+    with pytest.raises(ImportError, match="no such thing"):
+        main()
+    import analytical
+
+    monkeypatch.setitem(sys.modules, "analytical.config", None)
+    monkeypatch.delattr(analytical, "config", raising=False)
+    with pytest.raises(ImportError):
+        run("doctor")
+
+
+def test_a_shell_that_completes_gets_the_commands() -> None:
+    import click
+
+    lazy = group()
+    context = click.Context(lazy)
+    assert set(lazy.list_commands(context)) <= set(COMMANDS)
+    assert lazy.get_command(context, "nosuch") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        ("errors.Unreachable('refused')", 1, "Error: refused"),
+        ("errors.Lost()", 1, "Error: Lost"),
+        ("errors.MissingExtra('this', 'that')", 2, 'pip install "analytical[that]"'),
+        ("errors.UnknownName('no such thing')", 2, "Error: no such thing"),
+    ],
+)
+def test_what_a_command_raises_becomes_a_sentence_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, error: str, code: int, said: str
+) -> None:
+    import click
+
+    from analytical import errors
+
+    @click.command("providers")
+    def command() -> None:
+        raise eval(error, {"errors": errors})
+
+    monkeypatch.setattr("analytical.cli.providers.command", command)
+    found = run("providers")
+    assert (found.exit_code, said in found.output) == (code, True), found.output
+
+
+def test_a_command_whose_import_needs_an_extra_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    from analytical.errors import MissingExtra
+
+    def needs(name: str) -> Any:
+        raise MissingExtra("the command", "that")
+
+    monkeypatch.setattr("analytical.cli._group.import_module", needs)
+    found = run("serve", "x.toml")
+    assert (found.exit_code, 'pip install "analytical[that]"' in found.output) == (2, True)
+
+
 # -- send and explain ------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +255,44 @@ def test_explain_shows_the_request_masked_and_what_the_gate_did() -> None:
     assert {receipt["field"] for receipt in data["receipts"]} >= {"url", "client_ip"}
 
 
+def test_a_time_is_given_with_its_offset_or_as_seconds() -> None:
+    shown = [
+        json.loads(run("explain", "--provider", "stdout", "--url", "https://e.com/", "--time", time, "--json").output)
+        for time in ("2026-01-31T12:00:00+01:00", "1769857200")
+    ]
+    (one,), (other,) = (
+        [json.loads(request["body"])["time"] for request in data["requests"]] for data in shown
+    )  # fmt: skip
+    assert one == other == 1769857200.0
+
+
+def test_a_hit_that_the_gate_withholds_is_said_and_exits_with_1() -> None:
+    arguments = ("pageview", "--provider", "stdout", "--url", "https://e.com/", "--consent", "no")
+    bot = (
+        "pageview",
+        "--provider",
+        "stdout",
+        "-o",
+        "bots=drop",
+        "--url",
+        "https://e.com/",
+        "--user-agent",
+        "Googlebot/2.1",
+    )
+    del arguments
+    found = run("send", *bot)
+    assert (found.exit_code, found.output) == (1, "withheld: the privacy gate let nothing out\n")
+    shown = run("explain", *bot)
+    assert shown.exit_code == 0
+    assert shown.output.startswith("nothing: ")
+    assert json.loads(run("send", *bot, "--json").output)["state"] == "withheld"
+
+
+def test_explain_refuses_an_option_that_a_provider_lacks() -> None:
+    found = run("explain", "--provider", "plausible", "--id", "e.com", "-o", "tokn=x", "--url", "https://e.com/")
+    assert (found.exit_code, "tokn" in found.output) == (2, True)
+
+
 # -- providers -------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +314,16 @@ def test_one_provider_is_shown_with_its_options_and_keys() -> None:
     assert "title = action_name" in shown
     assert json.loads(run("providers", "piwik", "--json").output)["name"] == "matomo"
     assert run("providers", "mattomo").exit_code == 2
+
+
+def test_every_provider_can_be_shown_alone() -> None:
+    for facts in json.loads(run("providers", "--json").output):
+        shown = run("providers", facts["name"])
+        assert shown.exit_code == 0
+        assert shown.output.startswith(facts["title"])
+        assert (facts["remark"] in shown.output) if facts["remark"] else True
+        for name in facts["cannot"]:
+            assert f"  {name} = (no place for it)" in shown.output
 
 
 # -- doctor ----------------------------------------------------------------------------------------------------------
@@ -344,6 +452,52 @@ def test_doctor_names_what_is_wrong_in_a_configuration(table: str, said: str, tm
     assert said in found.output
 
 
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('provider = "stdout"', "ok   web: "),
+        (
+            'provider = "plausible"\nid = "e.com"\nspool = "{here}/outbox.db"',
+            "the spool's folder {here} can be written",
+        ),
+        ('provider = "plausible"\nid = "e.com"\nspool = "redis://10.0.0.1/0"', "ok   web: hits wait in a redis spool"),
+        ('provider = "plausible"\nid = "e.com"\nendpoint = "http://10.0.0.1"', "note web: hits travel without TLS"),
+        ('provider = "file"\nid = "{here}/hits.ndjson"', "the file's folder {here} can be written"),
+    ],
+)
+def test_doctor_names_what_is_right_and_what_to_think_of(table: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[providers.web]\n" + table.replace("{here}", str(tmp_path)))
+    found = run("doctor", "--offline", "--config", str(file))
+    assert found.exit_code == 0, found.output
+    assert said.replace("{here}", str(tmp_path)) in found.output
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('provider = "pingdom"\nid = "1"\ntoken = "t0k"', "ok   web: reads reports and takes no hits\n"),
+        (
+            'provider = "googleanalytics"\nid = "123456789"\naccess_token = "t0k"',
+            "ok   web: reads reports and takes no hits ('123456789' is no Google Analytics id",
+        ),
+    ],
+)
+def test_doctor_asks_nobody_for_a_provider_that_is_only_read(table: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(f"[providers.web]\n{table}\n")
+    found = run("doctor", "--config", str(file))
+    assert (found.exit_code, said in found.output) == (0, True), found.output
+    assert "localhost" not in found.output
+
+
+def test_doctor_does_not_blame_an_address_that_has_no_validation_server_beside_it() -> None:
+    with Inspector() as inspector:
+        found = run("doctor", ANALYTICAL_URL=f"ga4+http://s3cret@127.0.0.1:{inspector.port}/my/own/path/G-ABC1234567")
+        assert found.exit_code == 0, found.output
+        assert "something answers there; Google Analytics 4 has no call that checks" in found.output
+
+
 # -- inspect ---------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +546,24 @@ def test_inspect_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"endpoint='http://127\.0\.0\.1:\d+'", found.output)
     with Inspector() as taken:
         assert run("inspect", "--port", str(taken.port)).exit_code == 1
+
+
+def test_inspect_stays_until_it_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    class Stop:
+        def wait(self, timeout: float) -> bool:
+            waits.append(timeout)
+            return len(waits) == 3
+
+    monkeypatch.setattr("analytical.cli.inspect.until_interrupted", Stop)
+    assert run("inspect", "--port", "0").exit_code == 0
+    assert len(waits) == 3
+
+
+def test_inspect_refuses_rates_that_make_no_sense() -> None:
+    found = run("inspect", "--port", "0", "--hang-rate", "nan")
+    assert (found.exit_code, "expected a share from 0 to 1" in found.output) == (2, True), found.output
 
 
 def test_an_interrupt_ends_the_waiting() -> None:

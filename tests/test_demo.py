@@ -8,6 +8,9 @@ import subprocess
 import sys
 import urllib.request
 
+import click
+import pytest
+
 from analytical.cli import demo
 from analytical.inspector import Inspector
 
@@ -81,3 +84,32 @@ def test_it_says_how_many_were_confirmed() -> None:
     assert found.exit_code == 0, found.output
     assert "20 unconfirmed (it cannot)" in found.output
     assert found.output.endswith("Every hit arrived.\n")
+
+
+def test_it_stays_until_it_is_told_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    waits: list[float] = []
+
+    class Stop:
+        def wait(self, timeout: float) -> bool:
+            waits.append(timeout)
+            return len(waits) == 3
+
+    monkeypatch.setattr(demo, "until_interrupted", Stop)
+    found = CliRunner(env={"COLUMNS": "100"}).invoke(demo.command, ["--port", "0", "--site-port", "0"])
+    assert found.exit_code == 0, found.output
+    assert "Ctrl-C ends both" in found.output
+    assert len(waits) == 3
+
+
+def test_the_demos_site_has_the_pages_that_it_links_and_no_other() -> None:
+    import urllib.error
+
+    from analytical.models import Provider, Providers
+
+    with Providers([Provider("stdout", delivery="inline")]) as providers, demo._site(providers, 0) as address:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/nothing", timeout=10)
+    with pytest.raises(click.ClickException, match="the demo's web site does not answer"):
+        demo._visit(address)

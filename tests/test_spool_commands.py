@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 import analytical
 from analytical import config
 from analytical.cli import main
+from analytical.cli.outbox import _long, _span
 from analytical.cli.outbox import command as outbox_command
 from analytical.cli.worker import _Line
 from analytical.cli.worker import command as worker_command
@@ -187,6 +188,49 @@ def test_a_port_that_is_none_is_wrong_usage(platform: Platform, box: Path, tmp_p
     assert "expected PORT or HOST:PORT" in done.output
 
 
+def test_a_port_that_is_taken_is_a_failure_of_the_world(platform: Platform, box: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        where = settings(tmp_path, platform.url)
+        line = [sys.executable, "-m", "analytical", "worker", "--spool", box, "--config", where, "--once"]
+        done = subprocess.run([*line, "--metrics", str(port)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"--metrics {port}: Address already in use" in done.stderr
+
+
+def test_a_worker_without_a_terminal_says_from_time_to_time_how_things_stand(
+    platform: Platform, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("analytical.cli.worker._PACE", 0.0)
+    monkeypatch.setattr("analytical.cli.worker._LOOK", 0.0)
+    fill(box, 2)
+    fill(box, 1, to="shop")
+    platform.status = 503
+    done = run(
+        worker_command, "--spool", box, "--config", settings(tmp_path, platform.url), "--once", "--timeout", "1.5"
+    )
+    assert done.exit_code == 1
+    assert len([line for line in done.output.splitlines() if line.startswith("2 waiting · 0 delivered")]) >= 2
+    # What nobody here delivers is said once, however often it is seen.
+    assert caplog.text.count("hits wait for shop") == 1
+
+
+def test_a_configuration_with_two_spools_asks_which(tmp_path: Path) -> None:
+    path = tmp_path / "analytical.toml"
+    path.write_text(
+        f'[providers.a]\nprovider = "segment"\nid = "k"\nspool = "{tmp_path}/a.db"\n'
+        '[providers.b]\nprovider = "segment"\nid = "k"\nspool = "redis://:hunter2@10.0.0.1/0"\n'
+    )
+    for command in ([worker_command], [outbox_command, "status"]):
+        done = run(command[0], *command[1:], "--config", path)
+        assert done.exit_code == 2
+        said = " ".join(done.output.split())
+        assert f"names 2 spools; choose with --spool: {tmp_path}/a.db, redis://10.0.0.1/0" in said
+        assert "hunter2" not in said
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX signals")
 def test_sigterm_ends_a_worker_in_order_and_meanwhile_it_serves_metrics(
     platform: Platform, box: Path, tmp_path: Path
@@ -335,11 +379,45 @@ def test_both_are_commands_of_analytical(monkeypatch: pytest.MonkeyPatch, capsys
     assert "replay" in capsys.readouterr().out
 
 
+def test_an_outbox_without_waiting_hits_says_so(box: Path) -> None:
+    fill(box, 1)
+    kill_letters(box, 1)
+    assert run(outbox_command, "peek", "--spool", box).output == f"{box}: nothing waits\n"
+    assert run(outbox_command, "peek", "--spool", box, "--to", "web").output == f"{box}: nothing waits for web\n"
+    assert run(outbox_command, "dead", "--spool", box, "--to", "shop").output.endswith("no dead letters for shop\n")
+
+
+def test_what_a_broker_cannot_do_is_left_to_its_own_tools() -> None:
+    for verb in ("purge", "retry"):
+        done = run(outbox_command, verb, "--spool", "kafka://127.0.0.1:9/hits")
+        assert done.exit_code == 2
+        assert f"a spool of the kind kafka:// cannot {verb}; use the tools of its broker" in done.output
+
+
+def test_long_work_ends_where_another_process_was_quicker() -> None:
+    left = [1_000, 200, 0]
+    asked: list[int] = []
+
+    def step(limit: int) -> int:
+        asked.append(limit)
+        return left.pop(0)
+
+    assert _long("deleting", 5_000, step) == 1_200
+    assert asked == [1_000, 1_000, 1_000]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (200_000, "2 d")]
+)
+def test_ages_are_shown_as_people_say_them(seconds: float, shown: str) -> None:
+    assert _span(seconds) == shown
+
+
 # -- on a terminal ------------------------------------------------------------------------------------------------
 
 
-def typed(*arguments: object, timeout: float = 60.0) -> tuple[int, str]:
-    """Run a command on a terminal of its own; return how it ended and what was shown."""
+def typed(*arguments: object, answer: str = "", timeout: float = 60.0) -> tuple[int, str]:
+    """Run a command on a terminal of its own, and type an answer; return how it ended and what was shown."""
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
     command = [sys.executable, "-m", "analytical", *map(str, arguments)]
@@ -347,6 +425,7 @@ def typed(*arguments: object, timeout: float = 60.0) -> tuple[int, str]:
     os.close(child)
     ends = threading.Timer(timeout, process.kill)
     ends.start()
+    os.write(parent, answer.encode())
     shown = b""
     with contextlib.suppress(OSError):  # Linux says so when the other end is closed
         while piece := os.read(parent, 65_536):
@@ -363,6 +442,25 @@ def test_a_worker_shows_one_live_line(platform: Platform, box: Path, tmp_path: P
     assert code == 0, shown
     assert "\x1b[2K" in shown  # a line that is written anew
     assert "0 waiting · 30 delivered" in shown
+
+
+def test_an_outbox_is_a_table_on_a_terminal(box: Path) -> None:
+    fill(box, 2, to="[bold]")
+    code, shown = typed("outbox", "status", "--spool", box)
+    assert code == 0, shown
+    assert "\x1b[1mwaiting" in shown
+    assert "[bold]" in shown  # a name is no markup
+
+
+def test_deleting_is_confirmed_on_a_terminal(box: Path) -> None:
+    fill(box, 2)
+    code, shown = typed("outbox", "purge", "--spool", box, answer="n\n")
+    assert code == 1
+    assert f"Delete 2 waiting hits in {box} for good?" in "".join(shown.split("\r\n"))
+    assert "Aborted!" in shown
+    code, shown = typed("outbox", "purge", "--spool", box, answer="y\n")
+    assert code == 0
+    assert "2 hits deleted" in shown
 
 
 def test_long_work_shows_a_bar(box: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -46,13 +46,12 @@ def command(config: str | None, names: tuple[str, ...], offline: bool, timeout: 
         if clash() is None:
             raise
         _say(list(_clash()))  # our files are not there to examine anything else with
-        return
     if config is not None:
         configuration.configure(config)
     _say(_examined(tuple(names) or tuple(configuration.names()), offline=offline, timeout=timeout))
 
 
-def _say(findings: Iterable[_Finding]) -> None:
+def _say(findings: Iterable[_Finding]) -> NoReturn:
     bad = 0
     for finding in findings:
         bad += finding.mark == "bad"
@@ -171,6 +170,10 @@ def _provider(name: str, *, offline: bool, timeout: float) -> Iterator[_Finding]
         return
     with provider:
         backend = provider.backend
+        if not backend.kinds:
+            lack = getattr(backend, "lack", "")
+            yield _Finding("ok", f"{name}: reads reports and takes no hits" + (f" ({lack})" if lack else ""))
+            return
         if backend.name == "file":
             yield _Finding("ok", f"{name}: {backend.title}, {backend.id}")
             yield _writable(name, "the file's folder", str(backend.id))
@@ -211,11 +214,11 @@ def _writable(name: str, what: str, path: str) -> _Finding:
 
 def _platform(name: str, provider: Any, where: str, *, offline: bool, timeout: float) -> Iterator[_Finding]:
     backend = provider.backend
+    probe = backend.probe()
     try:
-        probe, sample = backend.probe(), _sample(backend)
-    except ConfigurationError as error:
-        yield _Finding("bad", f"{name}: {error}")
-        return
+        sample = _sample(backend)
+    except ConfigurationError:
+        sample = None  # an address of one's own, with a path of its own, has no validation server beside it
     if offline:
         yield _Finding("note", f"{name}: credentials not checked, the platform not asked (--offline)")
         return

@@ -58,8 +58,6 @@ def _table(receipts: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    if not receipts:
-        return
     table = Table(title="What the privacy gate did", title_justify="left", box=None, pad_edge=False)
     for title in ("datum", "came in", "rule", "goes out"):
         table.add_column(title, overflow="fold")
