@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import re
 import traceback
@@ -238,7 +237,4 @@ def _decoded64(data: bytes) -> Iterator[bytes]:
         for start in range(4):
             part = bare[start:]
             part = part[: len(part) - len(part) % 4] if len(part) % 4 == 1 else part
-            try:
-                yield base64.b64decode(part + b"=" * (-len(part) % 4))
-            except (ValueError, binascii.Error):
-                continue
+            yield base64.b64decode(part + b"=" * (-len(part) % 4))

@@ -179,3 +179,8 @@ def test_bits_can_be_chosen() -> None:
     assert keep_bits("2001:db8:1:2::3", 24, 48) == "2001:db8:1::"
     assert keep_bits("12.34.56.78", 0, 0) == "0.0.0.0"
     assert parse_ip_address("12.34.56.78") == IPv4Address("12.34.56.78")
+
+
+def test_more_addresses_than_any_proxy_names_are_not_read() -> None:
+    assert parse_ip_address("for=unknown;" * 20 + "for=192.0.2.1") == IPv4Address("192.0.2.1")
+    assert parse_ip_address("for=_;" * 100 + "for=192.0.2.1") is None

@@ -247,3 +247,17 @@ def test_a_program_that_signs_a_desktop_browsers_string_is_found_without_its_nam
 )
 def test_apps_and_televisions_sign_as_they_like(user_agent: str) -> None:
     assert classify(user_agent).is_human
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "kind"),
+    [
+        # An old phone names the Java that it runs, and is somebody's.
+        ("Mozilla/4.0 (compatible; Android; Profile/MIDP-2.0) Java/1.6.0", "human"),
+        ("acme-uptime-checker/1.0", "monitor"),
+        ("my own feed reader thing", "feed"),
+        ("acme link preview", "bot"),
+    ],
+)
+def test_words_tell_where_no_name_is_known(user_agent: str, kind: str) -> None:
+    assert classify(user_agent).kind == kind

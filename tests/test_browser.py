@@ -291,3 +291,41 @@ def test_the_script_that_writes_the_data_takes_released_majors_only(tmp_path: Pa
     assert built["dated"] == "2030-01-02"
     assert set(built["families"]) == set(shipped["families"])
     assert browser._Table(built).dated == "2030-01-02"
+
+
+_ON_IOS = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+_ON_ANDROID = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Mobile Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "kept"),
+    [
+        (f"Mozilla/5.0 (Linux; Android 14; Mobile) {_ON_ANDROID}", True),
+        (f"Mozilla/5.0 (Linux; Android 14; Build/UQ1A.240105.004) {_ON_ANDROID}", True),
+        (f"Mozilla/5.0 (Linux; Android 14; Build/of-alice) {_ON_ANDROID}", False),
+        (f"Mozilla/5.0 (Linux; Android 14; {'SM ' * 20}) {_ON_ANDROID}", False),
+        (f"Mozilla/5.0 (Linux; Android 9; AFTS) {_ON_ANDROID}", False),
+        (f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) {_ON_IOS}", True),
+        # Chrome says CriOS there.
+        (f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) {_ON_IOS} Chrome/120.0.0.0 Mobile/15E148 Safari/604.1",
+         False),
+    ],
+    ids=["a form factor for a device", "a build for a device", "no build", "an endless model",
+         "a television", "a web view", "Chrome on iOS"],
+)  # fmt: skip
+def test_what_stands_for_a_device_has_the_form_that_makers_give_it(user_agent: str, kept: bool) -> None:
+    assert anonymize_user_agent(user_agent) == (user_agent if kept else RARE)
+
+
+def test_hints_that_name_no_browser_leave_it_to_the_user_agent() -> None:
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
+    assert reduce_user_agent(firefox, {"Sec-CH-UA": "nonsense"}) == reduce_user_agent(firefox) != RARE
+
+
+def test_what_is_remembered_of_kept_strings_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "_REMEMBERED", 2)
+    monkeypatch.setattr(browser, "_KEPT", set())
+    for major in range(100, 120):
+        firefox = f"Mozilla/5.0 (X11; Linux x86_64; rv:{major}.0) Gecko/20100101 Firefox/{major}.0"
+        assert anonymize_user_agent(firefox) == firefox
+        assert len(browser._KEPT) <= 2

@@ -134,3 +134,8 @@ def test_a_url_that_cannot_be_used_is_not_shown(url: str) -> None:
 def test_a_secret_for_who_needs_none() -> None:
     with pytest.raises(ConfigurationError, match="needs no secret"):
         analytical.from_url("plausible://t0ken@plausible.io/example.com")
+
+
+def test_an_option_beside_a_secret_in_a_url_wins() -> None:
+    found = analytical.from_url("matomo://first@h.example/1?token_auth=second")
+    assert getattr(found.backend, "token_auth") == "second"  # noqa: B009 - this backend's alone

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from analytical.hit import Hit
 from analytical.observe import Hooks, Ledger
 from analytical.route import Route
 from analytical.spool.contracts import NOW, Clock, make_hit
+from analytical.spool.memory import MemorySpool
 from analytical.verdict import DELIVERED, UNCONFIRMED, Verdict, rejected, retry
 
 # -- the worker's rules, with a scripted clock --------------------------------------------------------------------
@@ -219,6 +221,199 @@ def test_an_eager_application_delivers_at_once(tmp_path: Path) -> None:
     assert provider.flush(5)
     assert "eager" in path.read_text()
     provider.close()
+
+
+# -- the application and its connections --------------------------------------------------------------------------
+
+
+class Connection:
+    """Stands for one to a broker."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.released = False
+
+    def release(self) -> None:
+        self.released = True
+
+
+class App:
+    """What is used of a Celery application."""
+
+    def __init__(self, url: str | None = "amqp://broker", main: str = "shop") -> None:
+        self.main = main
+        self.conf = SimpleNamespace(broker_url=url, broker_write_url=None, task_always_eager=False)
+        self.tasks = {TASK: self}
+        self.made: list[Connection] = []
+        self.used: list[Connection] = []
+        self.down = False
+
+    def connection_for_write(self, *, transport_options: dict[str, Any]) -> Connection:
+        self.made.append(Connection(transport_options))
+        return self.made[-1]
+
+    def apply_async(self, arguments: Any, *, connection: Connection, **options: Any) -> None:
+        if self.down:
+            raise ConnectionError("gone")
+        self.used.append(connection)
+
+
+def known(monkeypatch: pytest.MonkeyPatch, current: App, *apps: App) -> None:
+    monkeypatch.setattr(module, "current_app", SimpleNamespace(_get_current_object=lambda: current))
+    monkeypatch.setattr(module, "_get_active_apps", lambda: apps)
+
+
+def test_the_current_application_is_taken_else_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in, shop, forum = App(None, "default"), App(), App(main="forum")
+    known(monkeypatch, forum, shop, forum)
+    assert module._Broker(None).find() is forum
+    known(monkeypatch, stand_in, stand_in, shop)
+    assert module._Broker(None).find() is shop
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_hits_wait_for_an_application_and_the_log_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    stand_in = App(None, "default")
+    known(monkeypatch, stand_in, stand_in, *[App() for _ in range(count)])
+    driver = CeleryDelivery()
+    driver.attach(Route(to="web", send=lambda hits, *, timeout=None: [], observer=Ledger()))  # not yet an error
+    assert driver._publish("web", [make_hit()]) == [retry(reason="no application")]
+    assert f"{count or 'no'} Celery applications are known here" in caplog.text
+    assert "app.set_default()" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "option"),
+    [("amqp://b", "confirm_publish"), ("pyamqp://b", "confirm_publish"), (None, "confirm_publish"),
+     ("redis://b", "socket_timeout"), ("rediss://b", "socket_timeout"), ("redis+socket:///b", "socket_timeout"),
+     ("sqs://b", None)],
+)  # fmt: skip
+def test_a_broker_must_acknowledge_in_the_way_of_its_kind(url: str | None, option: str | None) -> None:
+    app = App(url)
+    module._Broker(app).publish([])
+    ((only,), plain) = app.made, {"max_retries", "interval_start"}
+    assert (option in only.options) if option else (set(only.options) == plain)
+
+
+def test_a_connection_is_kept_and_one_that_failed_or_grew_old_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock, time=clock))
+    app = App()
+    broker = module._Broker(app)
+    broker.publish([])
+    broker.publish([])
+    assert (len(app.made), app.used[0]) == (1, app.used[1])
+    app.down = True
+    with pytest.raises(ConnectionError):
+        broker.publish([])
+    assert app.made[0].released
+    app.down = False
+    broker.publish([])
+    clock.tick(31)
+    broker.publish([])
+    assert [connection.released for connection in app.made] == [True, True, False]
+    broker.close()
+    assert app.made[2].released
+    broker.close()
+
+
+def test_a_forked_child_leaves_its_parent_s_connection_alone() -> None:
+    app = App()
+    broker = module._Broker(app)
+    broker.publish([])
+    child = os.fork()
+    if child == 0:
+        other = module._Broker(app)
+        other._idle = list(broker._idle)
+        other.close()
+        broker.publish([])
+        os._exit(0 if app.used[-1] is not app.made[0] and not app.made[0].released else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    broker.publish([])
+    assert app.used[-1] is app.made[0]
+
+
+def test_a_driver_is_shared_by_place_and_a_spool_of_one_s_own_is_not(tmp_path: Path) -> None:
+    place = tmp_path / "outbox.db"
+    assert module.celery_driver() is module.celery_driver()
+    assert module.celery_driver(place) is module.celery_driver(str(place))
+    spool = MemorySpool()
+    own = module.celery_driver(spool)
+    assert own is not module.celery_driver(spool)
+    assert own._driver.spool is spool
+
+
+def test_without_a_later_task_what_fails_is_dropped_and_counted() -> None:
+    worker = Worker(retry(reason="http 500"))
+    entry = {"v": 1, "to": "web", "hit": make_hit().to_dict()}
+    assert worker.tasks.deliver([entry], last=True) == ([], 0.0)
+    assert (worker.ledger.stats()["dropped"], worker.ledger.stats()["pending"]) == (1, 0)
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[Any]]]:
+    """The task within an application, and what it publishes."""
+    from celery import Celery
+
+    app = Celery("tasks", broker="memory://", set_as_current=False)
+    app.conf.broker_transport_options = {"visibility_timeout": 60}
+    published: list[Any] = []
+    broker = SimpleNamespace(publish=lambda entries, **options: published.append((entries, options)))
+    monkeypatch.setitem(module._brokers, id(app), broker)  # type: ignore[arg-type]  # all that is used of one
+    yield app.tasks[TASK], published
+    app.close()
+
+
+@pytest.mark.parametrize(
+    ("came", "back"),
+    [
+        ({"exchange": "", "routing_key": "hits"}, {"queue": "hits"}),
+        ({"exchange": "shop", "routing_key": "hits"}, {"exchange": "shop", "routing_key": "hits"}),
+        (None, {}),
+    ],
+    ids=["a queue", "an exchange", "unknown"],
+)
+def test_what_must_wait_goes_back_to_where_it_came_from(
+    task: tuple[Any, list[Any]], came: Any, back: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver, published = task
+    worker = Worker(retry(300.0, reason="http 503"))
+    monkeypatch.setattr(module, "_tasks", worker.tasks)
+    hit = make_hit()
+    deliver.push_request(delivery_info=came, is_eager=False)
+    deliver.run([{"v": 1, "to": "web", "hit": hit.to_dict()}])
+    deliver.pop_request()
+    ((entries, options),) = published
+    assert [(entry["hit"]["id"], entry["attempts"]) for entry in entries] == [(hit.id, 1)]
+    assert options == {"countdown": 30.0, **back}  # half of the time after which Redis gives a task to another
+    worker.answer = DELIVERED
+    worker.clock.tick(400)
+    deliver.push_request(delivery_info=came, is_eager=False)
+    deliver.run(entries)
+    deliver.pop_request()
+    assert len(published) == 1
+
+
+def test_a_task_whose_rest_cannot_be_published_goes_back_as_it_came(
+    task: tuple[Any, list[Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from celery.exceptions import Reject
+
+    def down(entries: Any, **options: Any) -> None:
+        raise ConnectionError("amqp://guest:s3cret@broker")
+
+    deliver, _ = task
+    monkeypatch.setattr(module, "_tasks", Worker(retry(reason="http 500")).tasks)
+    monkeypatch.setitem(module._brokers, id(deliver.app), SimpleNamespace(publish=down))  # type: ignore[arg-type]
+    deliver.push_request(delivery_info={}, is_eager=False)
+    with pytest.raises(Reject) as raised:
+        deliver.run([{"v": 1, "to": "web", "hit": make_hit().to_dict()}])
+    deliver.pop_request()
+    assert raised.value.requeue
+    assert "goes back to the broker as it came: ConnectionError" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 # -- real brokers, real workers -----------------------------------------------------------------------------------

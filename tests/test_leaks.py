@@ -12,6 +12,7 @@ import pytest
 import analytical
 from analytical._leaks import MARKERS
 from analytical.http import Request
+from analytical.spool.contracts import make_hit
 from analytical.testing import FakeTransport, assert_no_leak
 
 MARK = "zelda@marker.example"
@@ -73,3 +74,14 @@ def test_the_test_can_fail() -> None:
         pytest.raises(AssertionError, match="a request"),
     ):
         assert_no_leak(MARKERS[:2], provider)
+
+
+def test_a_leak_is_found_within_json_hits_and_however_often_it_is_quoted() -> None:
+    spelled = '{"title": "' + "".join(f"\\u00{ord(sign):02x}" for sign in MARK) + '"}'
+    quoted = MARK
+    for _ in range(4):
+        quoted = quote(quoted, safe="")
+    for item in (spelled.encode(), make_hit(title=MARK), quote(quote(quote(MARK, safe=""), safe=""), safe="")):
+        with pytest.raises(AssertionError, match="marker 1"):
+            assert_no_leak([MARK], searched=[item])
+    assert_no_leak([MARK], searched=[quoted])  # nobody reads a text that was quoted four times over

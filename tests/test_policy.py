@@ -14,6 +14,7 @@ from analytical.errors import ConfigurationError
 from analytical.fields import Fields
 from analytical.hit import Hit
 from analytical.privacy import Note, Policy, Rule
+from analytical.privacy import policy as module
 
 FIELDS = Fields(url="dl", title="dt", kinds={"z": "plain", "el": "text", "ep": "properties", "uip2": "ip"})
 CHROME = (
@@ -360,3 +361,61 @@ def test_utils_are_reached_lazily() -> None:
     assert set(utils.__all__) <= set(dir(utils))
     with pytest.raises(AttributeError, match="nothing"):
         utils.nothing  # noqa: B018
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+def test_a_subject_passes_where_no_rule_is_asked() -> None:
+    assert sealed(Policy.off(), url="https://example.com/", subject="alice@example.com").subject == "alice@example.com"
+
+
+def test_a_key_whose_rule_raises_does_not_pass() -> None:
+    def broken(value: Any) -> Any:
+        raise ZeroDivisionError
+
+    policy = Policy.careful(text=broken)
+    hit, notes = seal(policy, url="https://example.com/", native={"anything": "x"})
+    assert hit is not None
+    assert hit.native is None
+    assert any(note.what == "removed" for note in notes)
+
+
+def test_what_is_remembered_of_keys_and_providers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEPT_KEYS", 3)
+    monkeypatch.setattr(module, "_KEPT_PLANS", 2)
+    policy = Policy.careful()
+    tables = [Fields(url=f"u{n}") for n in range(5)]
+    for fields in tables:
+        for n in range(10):
+            hit, _ = seal(policy, fields, url="https://example.com/", native={f"key{n}": "x"})
+            assert hit is not None
+            assert hit.native == {f"key{n}": "x"}
+    assert len(policy._plans) <= 2
+    assert all(len(plan.keys) <= 3 for plan in policy._plans.values())
+
+
+def test_a_text_is_cut_to_characters_where_its_bytes_fit() -> None:
+    notes: list[Note] = []
+    assert module._fit("title", "a" * 150, 100, 110, notes) == "a" * 100
+    assert module._fit("title", "ä" * 150, 100, 110, notes) == "ä" * 55
+    assert [note.what for note in notes] == ["cut", "cut"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [(True, "yes or no"), (3, "number"), (1.5, "number"), ("abc", "text, 3 characters"),
+     ({"a": 1, "b": 2}, "mapping, 2 pairs"), ([1, 2], "list, 2 items"), (b"x", "bytes")],
+)  # fmt: skip
+def test_a_receipt_says_the_shape_of_what_came_in(value: Any, shape: str) -> None:
+    assert module._shape(value) == shape
+
+
+def test_a_receipt_leaves_out_what_nobody_gave() -> None:
+    receipts = Policy.careful().receipts({"title": None, "native": {"given": "x", "empty": None}}, FIELDS)
+    assert [receipt.field for receipt in receipts] == ["given"]
+
+
+@pytest.mark.parametrize("policy", [Policy.careful(), Policy.strict()], ids=["careful", "strict"])
+def test_a_referrer_that_is_no_text_does_not_pass(policy: Policy) -> None:
+    assert sealed(policy, url="https://example.com/", referrer=17).referrer is None

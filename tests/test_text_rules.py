@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytical.privacy.detect import decoded, spans
+from analytical.privacy.detect import _merged, decoded, spans
 from analytical.privacy.numbers import is_card, is_iban, national_id, weak_national_id
 from analytical.privacy.text import identifies, scrub_properties, scrub_text, shorten
 from analytical.privacy.tokens import is_random, prefixed, token_label, unwritten
@@ -62,6 +62,18 @@ PERSONAL = {
     "Max Mustermann": "Konto von {}",
     "hunter2": "Password: {}",
     "550e8400e29b41d4a716446655440000": "token {}",
+    "52.5200": "lat {}, lng 13.4050 is here",
+    "9F4MGC22+22": "at {} now",
+    "///filled.count.soap": "meet at {} later",
+    "PO Box 12345": "write to {} in town",
+    "811228-9874": "it is {} with a hyphen",
+    "ABCPE1234F": "PAN {} since 2019",
+    "-----BEGIN RSA PRIVATE KEY-----MIIEabc123-----END RSA PRIVATE KEY-----": "see {} there",
+    "ip-10-1-2-34": "host {} is up",
+    "none": "use session_token={} here",
+    "612345678": "ring {} now",
+    "Alice Smith": "x({}'s account",
+    "Mary Ann Lee Brown": "Dear Mrs {}, hello",
 }
 HARMLESS = [
     "Pricing – Example",
@@ -101,6 +113,16 @@ HARMLESS = [
     "Thank You Page",
     "Guest Post Guidelines",
     "internationalization and localization",
+    "ratio 12.345, 13.456 and more",
+    "12 best deals on High Street",
+    "Your password is required",
+    "A basic introduction to all of it",
+    "Part 991399-1234 in stock",
+    "Part 12345678A in stock",
+    "Tel. 2024-01-31",
+    "Order no. 030/1234567",
+    "follow @media and @import",
+    "the mr wolf pattern",
 ]
 
 
@@ -276,6 +298,48 @@ def test_national_ids_with_letters() -> None:
     assert "S1234567D" not in scrub_text("NRIC S1234567D")
 
 
+def test_ids_with_one_check_digit_are_told_where_they_are_announced() -> None:
+    # The Netherlands, Portugal, Australia, Croatia, India: numbers that their authorities give as examples.
+    for number in ("111222333", "123456789", "876543210", "69435151530", "234123412346"):
+        assert weak_national_id(number)
+    for number in ("111111111", "69435151531"):
+        assert not weak_national_id(number)
+
+
+def test_what_is_no_letter_and_no_digit_is_no_iban() -> None:
+    assert is_iban("DE89370400440532013000") == 22
+    assert is_iban("DE8937040044053201300_") == 0
+
+
+def test_more_numbers_than_anybody_writes_go_without_being_looked_at() -> None:
+    numbers = [str(100_000_007 + n * 13) for n in range(40)]
+    assert scrub_text(", ".join(numbers[:4])) == ", ".join(numbers[:4])
+    assert "[numbers]" in scrub_text(", ".join(numbers))
+
+
+def test_short_or_plain_runs_are_not_drawn() -> None:
+    assert not is_random("1234567890123456")
+    assert not is_random("summer")
+    assert is_random("a1b2c3d4e5")
+    assert not is_random("iPhone15ProMax")
+    assert token_label("1234567890123456a", strict=True) is None
+    assert token_label("file-0123456789abcdef", strict=True) == "id"
+    assert token_label("file-0123456789abcdef", strict=False) is None
+
+
+def test_letters_that_grow_when_they_are_small_keep_their_place() -> None:
+    assert scrub_text("İİİ alice@example.com İ") == "İİİ [email] İ"
+
+
+def test_what_only_looks_like_a_search_or_a_handle_stays_under_strict_too() -> None:
+    for text in ("Search results for x", "search: a", "write @media and @import", "search:"):
+        assert scrub_text(text, strict=True) == text
+
+
+def test_finds_that_overlap_are_one() -> None:
+    assert _merged([(5, 9, "b"), (0, 6, "a"), (2, 4, "c"), (20, 21, "d")]) == [(0, 9, "a"), (20, 21, "d")]
+
+
 def test_tokens_are_told_from_words() -> None:
     for token in ("x7Kq9ZpL2mVtR4wBx7Kq9ZpL", "JCwZWiZsfJzkapngnp9pTv", "k3jd9f8s7d6f5g4h3j2k", "qzxkvwjpfgtbhdmqwzrk"):
         assert is_random(token)
@@ -428,3 +492,10 @@ def _timed(text: str) -> float:
 def test_the_names_are_read_once_and_folded() -> None:
     assert "alice" in first_names()
     assert all(name.isascii() and name.islower() for name in first_names())
+
+
+def test_more_text_than_a_property_ever_has_does_not_pass() -> None:
+    many = {f"key{n}": "teapot " * 200 for n in range(10)}
+    passed = scrub_properties(many)
+    assert passed["key0"] == many["key0"]
+    assert passed.get("key9") is None

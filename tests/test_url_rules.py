@@ -233,3 +233,19 @@ def test_secrets_are_found_however_often_they_are_encoded() -> None:
             out = scrub_url(f"https://example.com/x/{spelled}/y")
             assert out is not None
             assert secret not in unquote(unquote(unquote(out)))
+
+
+@pytest.mark.parametrize(
+    ("path", "scrubbed"),
+    [
+        ("/lat/52.5200", "/lat/:place"),
+        ("/name/widget", "/name/widget"),
+        ("/name/alice", "/name/:name"),
+        ("/hello/alice", "/hello/:name"),
+        ("/reset/abc123-xyz", "/reset/:token"),
+        ("/reset/aBcDeFgHi-x", "/reset/:token"),
+        ("/reset/getStartedNow-x", "/reset/getStartedNow-x"),
+    ],
+)
+def test_a_segment_is_judged_by_the_one_before_it(path: str, scrubbed: str) -> None:
+    assert scrub_url(f"https://example.com{path}") == f"https://example.com{scrubbed}"

@@ -192,3 +192,15 @@ json_like = st.recursive(
 def test_whatever_is_accepted_is_json(properties: dict[str, Any]) -> None:
     out = coerce("properties", properties, notes()[1])
     assert msgspec.json.decode(msgspec.json.encode(out)) == out
+
+
+def test_a_number_of_more_digits_than_anything_has_is_refused() -> None:
+    assert coerce("order_id", 2**80, lambda what: None) is not None
+    with pytest.raises(InvalidHit, match="takes a number of at most"):
+        coerce("properties", {"n": 1 << 100_000}, lambda what: None)
+
+
+def test_a_set_of_several_kinds_has_an_order_too() -> None:
+    found = coerce("properties", {"tags": {1, "a", 2.5}}, lambda what: None)
+    assert found == coerce("properties", {"tags": {"a", 2.5, 1}}, lambda what: None)
+    assert sorted(map(str, found["tags"])) == ["1", "2.5", "a"]

@@ -11,7 +11,7 @@ import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -461,3 +461,87 @@ def test_a_time_may_be_a_datetime() -> None:
     noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert visitors.id(**who, now=noon) == visitors.id(**who, now=noon.timestamp())
     assert visitors.session(**who, now=noon) == visitors.session(**who, now=noon.timestamp())
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+@MODES
+def test_purging_leaves_today_s_key(mode: str) -> None:
+    visitors = _make(mode)
+    today = _id(visitors)
+    visitors.purge(NOON + 60)
+    assert _id(visitors) == today
+
+
+def test_keys_of_many_days_do_not_pile_up() -> None:
+    visitors = _make("derived")
+    ids = [_id(visitors, now=NOON + day * DAY) for day in range(20)]
+    assert len(visitors._keys) <= 9
+    assert [_id(visitors, now=NOON + day * DAY) for day in range(20)] == ids
+
+
+def test_a_number_is_no_secret_of_a_client() -> None:
+    with pytest.raises(TypeError, match=r"got <int>; for a number type str\(number\)"):
+        generate_client_id(17)  # type: ignore[arg-type]  # what the test is about
+
+
+def test_stores_show_nothing_of_their_place() -> None:
+    url = "redis://user:s3cret@127.0.0.1/9"
+    for store in (RedisSalts(url), RedisSessions(url), SqlSalts("sqlite:///s3cret.db")):
+        assert repr(store) == f"<{type(store).__name__}>"
+
+
+def test_a_client_of_one_s_own_is_used_as_it_is() -> None:
+    class Client:
+        def eval(self, script: str, keys: int, *arguments: str) -> str:
+            return "ab" * 32
+
+    assert RedisSalts(Client()).salt(1, b"", 1) == b"\xab" * 32
+
+
+def test_a_secret_of_64_characters_that_are_no_digits_is_text_and_a_longer_one_is_folded() -> None:
+    for secret in ("z" * 64, "long-" * 40):
+        assert _id(VisitorId(secret)) == _id(VisitorId(secret)) != _id(VisitorId(secret[::-1] + "!"))
+
+
+def test_what_is_no_address_is_taken_as_it_stands() -> None:
+    visitors = _make("derived")
+    assert _id(visitors, client_ip="unknown") == _id(visitors, client_ip=" unknown ")
+    assert _id(visitors, client_ip="unknown") != _id(visitors)
+
+
+def test_a_ratchet_may_begin_at_a_date() -> None:
+    dated, written = _make("ratchet", since=date(2024, 1, 1)), _make("ratchet", since="2024-01-01")
+    assert _id(dated) == _id(written)
+
+
+def test_a_salt_that_is_deleted_between_two_statements_makes_no_id(tmp_path: Path) -> None:
+    import sqlalchemy
+
+    class Late(SqlSalts):
+        def _insert(self, period: int, value: str) -> None:
+            super()._insert(period, value)
+            with self._engine.begin() as connection:
+                connection.execute(sqlalchemy.delete(self._table).where(self._table.c.period == 20_000))
+
+    with pytest.raises(SaltUnavailable, match="destroyed by another process"):
+        Late(f"sqlite:///{tmp_path}/salts.db").salt(20_000, b"x" * 32, 20_000)
+
+
+def test_a_table_that_cannot_be_made_is_the_database_s_error(tmp_path: Path) -> None:
+    import sqlalchemy
+
+    salts = SqlSalts(f"sqlite:///{tmp_path}/missing/salts.db")
+    with pytest.raises(sqlalchemy.exc.OperationalError):
+        salts.salt(20_000, b"x" * 32, 20_000)
+    with pytest.raises(SaltUnavailable, match="does not answer"):
+        _id(_make("destroyed", store=salts))
+    sqlalchemy.create_engine(f"sqlite:///{tmp_path}/empty.db").connect().close()
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="readonly"):
+        SqlSalts(f"sqlite:///file:{tmp_path}/empty.db?mode=ro&uri=true").salt(20_000, b"x" * 32, 20_000)
+
+
+def test_without_a_time_it_is_now() -> None:
+    visitors = _make("derived", clock=lambda: NOON)
+    assert visitors.id(site="a.example", provider="matomo", **WHO) == _id(visitors)

@@ -215,10 +215,10 @@ class _Broker:
                     connection.release()
 
     def _take(self, app: Any) -> Any:
-        while self._idle:
+        while True:
             try:
-                since, process, connection = self._idle.pop()
-            except IndexError:  # another thread was quicker
+                since, process, connection = self._idle.pop()  # one step, because other threads take from here too
+            except IndexError:
                 break
             if process != os.getpid():
                 _inherited.append(connection)  # the parent speaks through it: not to be used, nor closed

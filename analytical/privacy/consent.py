@@ -219,9 +219,7 @@ class MemoryTombstones:
 
     def _forget(self, now: float) -> None:
         old = now - self._keep
-        for subject, (said, _) in list(self._stones.items()):
-            if said >= old:
-                break
+        for subject in [subject for subject, (said, _) in self._stones.items() if said < old]:
             del self._stones[subject]
 
 

@@ -181,9 +181,7 @@ def _lettered_id(text: str) -> bool:
     if size == 9 and t[0].isalpha() and t[1].isalpha():  # UK: no check letter, but few prefixes
         return t[:2] not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
     if size == 9 and t[:-1].translate(_NIE).isdigit() and t[-1].isalpha():
-        if "TRWAGMYFPDXBNJZSQVHLCKE"[int(t[:-1].translate(_NIE)) % 23] == t[-1]:
-            return True
-        return t[:7].isdigit() and _pps(t)
+        return "TRWAGMYFPDXBNJZSQVHLCKE"[int(t[:-1].translate(_NIE)) % 23] == t[-1]
     if size == 9 and t[0] in "STFGM":
         total = sum(int(d) * w for d, w in zip(t[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True))
         total += 4 if t[0] in "TG" else 3 if t[0] == "M" else 0
@@ -228,12 +226,8 @@ def _pps(t: str) -> bool:
 
 
 def _reach(raw: str, size: int) -> int:
-    seen = 0
-    for index, character in enumerate(raw):
-        seen += character not in " -"
-        if seen == size:
-            return index + 1
-    return len(raw)
+    places = [index for index, character in enumerate(raw) if character not in " -"]
+    return places[size - 1] + 1
 
 
 def _grouped(look: Look) -> Iterator[Span]:

@@ -312,10 +312,6 @@ def _chinese(d: str) -> bool:
     return 1900 <= year <= 2100 and _day(year, int(d[10:12]), int(d[12:14])) and check == d[17]
 
 
-def _hungarian(d: str) -> bool:  # the personal number: sex and century, date, order, check
-    return d[0] in "12345678" and _ymd(d[1:7]) and _weighed(d, range(1, 11)) % 11 == int(d[10])
-
-
 #: Strong forms: a date, two check digits, or a structure that few numbers have by accident.
 _STRONG: dict[int, tuple[Callable[[str], bool], ...]] = {
     10: (_personnummer, _egn),

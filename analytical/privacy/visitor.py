@@ -309,8 +309,7 @@ class VisitorId:
 
     def _salted(self, period: int, oldest: int) -> bytes:
         store = self._store
-        if store is None:
-            raise SaltUnavailable("there is no store for salts")
+        assert store is not None
         try:
             salt = store.salt(period, os.urandom(32), min(period, oldest))
         except SaltUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -243,3 +244,43 @@ def test_frameworks_know_their_templates(framework: str, inspector: Inspector) -
         assert get(f"{url}/nowhere")[0] == 404
         hits = inspector.wait(2)
     assert [hit["url"] for hit in hits] == [f"{url}/users/:id", f"{url}/shop/:item/buy"]
+
+
+def test_a_route_is_the_scope_s_own_or_what_the_router_says_whatever_else_it_holds() -> None:
+    from starlette.routing import Host, Mount, Route, Router
+
+    async def page(request: Any) -> None:
+        """Never called."""
+
+    def route(path: str, *routes: Any, **scope: Any) -> str | None:
+        application = SimpleNamespace(routes=list(routes))
+        said = {"type": "http", "method": "GET", "path": path, "headers": [], "app": application, **scope}
+        return starlette.Middleware(page, None).route(said)
+
+    user = Route("/users/{id}", page)
+    assert route("/users/7", user) == "/users/:id"
+    assert route("/users/7", user, **{"analytical.route": "/people/:id"}) == "/people/:id"
+    assert route("/users/7", object(), user) == "/users/:id"
+    assert route("/users/7") is None
+    assert route("/shop/sofa", Mount("/shop", routes=[Route("/teapot", page)]), user) is None
+    # Another kind of application below a prefix knows its own addresses.
+    assert route("/files/a.txt", Mount("/files", app=page)) is None
+    assert route("/users/7", Host("{any}", app=Router([user])), headers=[(b"host", b"x")]) == "/users/:id"
+
+    class Lazily:
+        """A router that names its routes when it is asked, as FastAPI's do; of another kind without ``held``."""
+
+        def __init__(self, *held: Any) -> None:
+            self.held = held
+
+        def matches(self, scope: Any) -> Any:
+            return user.matches({**scope, "path": "/users/7"})
+
+        def effective_candidates(self) -> Any:
+            if not self.held:
+                raise LookupError("another kind")
+            return self.held
+
+    assert route("/users/7", Lazily(Route("/other", page)), user) == "/users/:id"
+    assert route("/users/7", Lazily(user)) == "/users/:id"
+    assert route("/users/7", Lazily(), user) is None

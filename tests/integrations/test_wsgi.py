@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from web_support import BROWSER, get, serve_wsgi
@@ -260,3 +261,22 @@ def test_gunicorn_with_preloaded_workers_counts_each_page_once(inspector: Inspec
         process.wait(timeout=30)
         process.stderr.close()
     assert sorted(hit["url"][-1] for hit in inspector.hits()) == list("01234567")
+
+
+def test_a_body_that_is_closed_twice_is_one_page_view() -> None:
+    sent: list[str] = []
+
+    class Counting:
+        def pageview(self, **fields: Any) -> bool:
+            sent.append(str(current.get()))
+            return True
+
+    middleware = Middleware(app, Counting())  # type: ignore[arg-type]  # all that is used of a provider
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    body = middleware(environ, lambda status, headers, *rest: lambda data: None)
+    assert list(body) == [b""]
+    body.close()  # type: ignore[attr-defined]  # the middleware's own has it
+    body.close()  # type: ignore[attr-defined]
+    assert len(sent) == 1
+    assert current.get() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -262,3 +263,49 @@ def test_what_validates_never_goes_to_an_address_that_records(make: Any) -> None
 def test_an_id_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="G-XXXXXXX"):
         Ga4.create("", api_secret="s")
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+def test_a_property_of_universal_analytics_is_sent_to_the_provider_that_takes_it() -> None:
+    with pytest.raises(ConfigurationError, match="the provider 'googleanalytics' takes both"):
+        Ga4.create("UA-12345-1", api_secret="s3cret")
+
+
+def test_an_app_s_own_instance_id_is_sent_as_it_is_and_another_id_becomes_one() -> None:
+    app = Ga4.create("1:2:web:3", api_secret="s3cret")
+    assert isinstance(app, Ga4)
+    assert body_of(hit(native={"app_instance_id": "a" * 32}), app)["app_instance_id"] == "a" * 32
+    assert body_of(hit(client_id="B" * 32), app)["app_instance_id"] == "B" * 32
+    assert re.fullmatch("[0-9a-f]{32}", body_of(hit(client_id="17"), app)["app_instance_id"])
+
+
+def test_a_device_that_is_given_is_filled_and_not_overwritten() -> None:
+    sent = body_of(hit(screen="1x2", language="de", native={"device": {"category": "mobile", "language": "fr"}}))
+    assert sent["device"] == {"category": "mobile", "language": "fr", "screen_resolution": "1x2"}
+    device = {"language": "fr", "screen_resolution": "1x2"}
+    body = json.dumps({"client_id": "1.2", "device": device, "events": [{"name": "page_view"}]}).encode()
+    (seen,) = Ga4.decode(Request(url="https://x/mp/collect?measurement_id=G-1&api_secret=s", body=body))
+    assert (seen.fields["language"], seen.fields["screen"]) == ("fr", "1x2")
+
+
+def test_a_parameter_that_is_no_value_is_left_out() -> None:
+    params = body_of(hit(native={"good": 1, "none": None}))["events"][0]["params"]
+    assert params == {"good": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "finding"),
+    [
+        ({"user_agent": "UA", "device": "mobile"}, "device makes Google ignore user_agent"),
+        ({"user_agent": "UA", "device": {"browser": "Firefox", "operating_system": "Linux"}}, None),
+        ({"events": [{"name": "app_update"}]}, "is reserved"),
+        ({"events": [{"name": "first_open"}]}, "is reserved"),
+    ],
+)
+def test_the_inspector_says_what_google_would_not(body: dict[str, Any], finding: str | None) -> None:
+    whole = {"client_id": "1.2", "events": [{"name": "signup"}], **body}
+    request = Request(url="https://x/mp/collect?measurement_id=G-1&api_secret=s", body=json.dumps(whole).encode())
+    (seen,) = Ga4.decode(request)
+    assert any(finding in said for said in seen.findings) if finding else seen.findings == []

@@ -231,3 +231,30 @@ def test_what_0_0_1_kept_here_is_still_found_here() -> None:
     assert generate_client_id("secret") == generate_client_id("secret") != generate_client_id()
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         vars(sys.modules["analytical.providers.googleanalytics"])["__getattr__"]("Nothing")
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+def test_who_allows_no_personal_advertising_is_sent_as_such_and_read_as_such() -> None:
+    refused = Hit(id="a", kind="pageview", time=NOW, url="https://example.com/", consent={"ad_personalization": False})
+    assert pairs(refused)["npa"] == "1"
+    (parcel,) = v1().encode([refused], now=NOW)
+    (seen,) = GoogleAnalytics.decode(parcel.request)
+    assert seen.fields["consent"] == {"ad_personalization": False}
+    allowed = Hit(id="a", kind="pageview", time=NOW, url="https://example.com/", consent={"ad_personalization": True})
+    assert "npa" not in pairs(allowed)
+
+
+def test_a_host_and_a_path_are_an_address() -> None:
+    backend = GoogleAnalytics.create("G-1", api_secret="s3cret")
+    assert backend.missing("pageview", {"native": {"dh": "example.com", "dp": "/a"}}) is None
+    assert backend.missing("pageview", {"native": {"dp": "/a"}}) is not None
+
+
+def test_a_queue_time_moves_the_moment_of_a_translated_hit() -> None:
+    backend = GoogleAnalytics.create("G-1", api_secret="s3cret")
+    known, rest = backend.lift({"dl": "https://example.com/", "qt": "1500"})
+    (parcel,) = backend.encode([Hit(id="a", kind="pageview", time=NOW, native=rest, **known)], now=NOW)
+    (event,) = json.loads(parcel.request.body)["events"]
+    assert event["timestamp_micros"] == int((NOW - 1.5) * 1_000_000)
