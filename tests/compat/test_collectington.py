@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import signal
@@ -14,10 +15,24 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from collecting import Answer, Side, bare_environment, serving
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge
+
+from analytical.compat.collectington import install_aliases
+from analytical.compat.collectington.api import (
+    CollectingtonApi,
+    MetricError,
+    UnsupportedPrometheusInstance,
+    enable_delta_metric,
+    register_metric,
+    register_metric_class,
+)
+from analytical.compat.collectington.config import LOGGER, setup_logging, validate
+from analytical.compat.collectington.runner import Runner
+from analytical.errors import ConfigurationError, SourceError
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = Path(__file__).parent / "samples"
@@ -588,3 +603,190 @@ def test_a_scrape_never_calls_the_api(tmp_path: Path) -> None:
             for _ in range(20):
                 command.scrape()
             assert len(side.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("methods", "says"),
+    [
+        ("        raise RuntimeError('no secret file')\n", 'service "t" cannot be made: RuntimeError: no secret file'),
+        ("        open('nowhere.txt')\n", "nowhere.txt: No such file or directory"),
+        ("        pass\n\nimport nosuchmodule\n", "cannot be imported (No module named 'nosuchmodule')"),
+        ("        pass\n\nfrom json import nosuch\n", 'service "t" cannot be made: ImportError: cannot import name'),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_exit_1(methods: str, says: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("my_api.py").write_text(HEAD % 60 + methods)
+    tmp_path.joinpath("config.json").write_text(json.dumps(configuration("http://127.0.0.1:9/", 0)))
+    found = run(tmp_path, "-s", "t", "-c", "config.json")
+    assert found.returncode == 1
+    assert says in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+# --- in this process -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda config, service: [config], "expected an object, got list"),
+        (lambda config, service: config["services"].update(t=5), 'service "t" must be an object'),
+        (lambda config, service: service.update(api_url=5), '"api_url" is 5; expected a text'),
+        (lambda config, service: service.update(port="8000"), "port is '8000'; expected a number from 0 to 65535"),
+        (lambda config, service: service.update(port=65_536), "port is 65536"),
+        (lambda config, service: service.update(port=True), "port is True"),
+        (lambda config, service: config.update(port=-1), "port is -1"),
+        (lambda config, service: service.update(prometheus_metrics_mapping=[]), "must be an object"),
+        (lambda config, service: service.update(prometheus_metrics_mapping={"gauge": "g"}), "must be a list of names"),
+        (
+            lambda config, service: service.update(prometheus_metrics_mapping={"gauge": ["m"], "counter": ["m"]}),
+            'metric "m" is a gauge and a counter; name it once',
+        ),
+        (lambda config, service: service.update(prometheus_metric_labels=["g"]), "must be an object"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_says_where(change: Any, says: str) -> None:
+    config = configuration("http://127.0.0.1:9/", 8000)
+    changed = change(config, config["services"]["t"])
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        validate(changed if isinstance(changed, list) else config)
+
+
+def test_a_logger_that_was_set_up_keeps_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", LOGGER.propagate)
+    level = LOGGER.level
+    try:
+        LOGGER.setLevel("ERROR")
+        assert setup_logging().level == logging.ERROR
+        LOGGER.setLevel("NOTSET")
+        assert setup_logging().level == logging.INFO
+        assert len(LOGGER.handlers) == 1
+    finally:
+        LOGGER.handlers.clear()
+        LOGGER.setLevel(level)
+
+
+class Service(CollectingtonApi):
+    """A service whose answers are given, not asked for."""
+
+    def __init__(self, mapping: dict[str, list[str]], answer: Any = None) -> None:
+        super().__init__()
+        self.service_name = "t"
+        self.config = configuration("http://127.0.0.1:9/", 0, mapping)
+        self.answer = answer
+        self.asked = 0
+
+    def read_data(self, url: str, params: Any, headers: Any) -> Any:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def delta(value: Any) -> Any:
+    @register_metric_class
+    class Api(Service):
+        @register_metric("c")
+        @enable_delta_metric
+        def c(self) -> Any:
+            return value
+
+    return Api({"counter": ["c"]})
+
+
+def test_a_running_total_is_one_number_or_nothing() -> None:
+    assert delta(None).get_metric("c") is None
+    assert delta(5).get_metric("c") == 5
+    for value in ([1], {"a": 1}):
+        with pytest.raises(MetricError, match=f"c returns a {type(value).__name__}, and @enable_delta_metric works on"):
+            delta(value).get_metric("c")
+
+
+def test_answers_are_kept_until_they_expire_also_by_a_clock_of_the_users_own() -> None:
+    service = Service({}, {"a": 1})
+    assert service.is_data_store_expired()
+    assert service.get_data_from_store("s") == {"a": 1}
+    assert not service.is_data_store_expired()
+    service.get_data_from_store("s")
+    assert service.asked == 1
+    service.data_store_expiration_sec = 0
+    assert service.is_data_store_expired()
+    service.get_data_from_store("s")
+    assert service.asked == 2
+
+    class Always(Service):
+        def is_data_store_expired(self) -> bool:
+            return True
+
+    always = Always({}, {"a": 1})
+    always.get_data_from_store("s")
+    always.get_data_from_store("s")
+    assert always.asked == 2
+
+
+def test_without_a_loop_each_failure_is_met_anew() -> None:
+    service = Service({}, SourceError("down"))
+    for _ in range(2):
+        with pytest.raises(SourceError, match="down"):
+            service.get_data_from_store("s")
+    assert service.asked == 2
+
+
+def test_a_kind_of_metric_that_prometheus_has_not_is_refused() -> None:
+    class Odd:
+        _name = "odd"
+
+    with pytest.raises(UnsupportedPrometheusInstance, match="Odd"):
+        Service({}).call_prometheus_metrics({"odd": 5}, [Odd()])
+
+
+def test_counters_with_labels_keep_what_is_gone() -> None:
+    service = Service({"counter": ["lc"]})
+    service.config["services"]["t"]["prometheus_metric_labels"] = {"lc": ["team"]}
+    [instance] = service.generate_prometheus_metric_instances()
+    try:
+        service.call_prometheus_metrics({"lc": [{"team": "a", "v": 1}]}, [instance])
+        service.call_prometheus_metrics({"lc": [{"team": "b", "v": 2}]}, [instance])
+        values = {s.labels["team"]: s.value for s in instance.collect()[0].samples if s.name == "lc_total"}
+        assert values == {"a": 1, "b": 2}
+        with pytest.raises(MetricError, match='metric "lc" with team="a" cannot take -1'):
+            service.call_prometheus_metrics({"lc": [{"team": "a", "v": -1}]}, [instance])
+    finally:
+        REGISTRY.unregister(instance)
+
+
+def test_a_service_that_is_no_subclass_is_read_as_well(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+
+    class Duck:
+        _metric_registry: ClassVar[dict[str, str]] = {}
+
+        def generate_prometheus_metric_instances(self) -> list[Any]:
+            return [Gauge("duck_g", "g", registry=None)]
+
+        def get_metric(self, metric: str) -> Any:
+            return 7
+
+        def call_prometheus_metrics(self, values: Any, instances: Any) -> None:
+            instances[0].set(values["duck_g"])
+
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("DEBUG", logger=LOGGER.name)
+    runner = Runner(Duck(), "duck", ["duck_g", "other"], registry=registry)
+    assert "duck_g is in no default registry" in caplog.text
+    for _ in range(2):
+        assert not runner.tick()
+    assert registry.get_sample_value("duck_g") == 7
+    # A fault that lasts is said once.
+    said = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 1
+    assert 'returned nothing for metric "other"' in said[0]
+
+
+def test_what_stands_for_collectington_is_installed_once() -> None:
+    install_aliases()
+    first = sys.modules["collectington"]
+    install_aliases()
+    assert sys.modules["collectington"] is first

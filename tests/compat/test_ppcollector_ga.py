@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import socket
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from collecting import NOW, Answer, Run, Seen, Side, as_set, collect, serving
 
-from analytical.compat.ppcollector.errors import CollectorError
-from analytical.compat.ppcollector.ga4 import Names, prefixed, report_body, value_of
+from analytical.compat.ppcollector import ga
+from analytical.compat.ppcollector.errors import BadFile, CollectorError
+from analytical.compat.ppcollector.ga import Client
+from analytical.compat.ppcollector.ga4 import Names, prefixed, property_of, report_body, value_of
 from analytical.compat.ppcollector.plugins import department_of
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -487,3 +490,123 @@ def test_without_a_wish_the_order_is_that_of_the_dimensions() -> None:
 def test_prefixes_are_put_as_the_original_put_them() -> None:
     assert prefixed(["a==1", "ga:b==2;ga:c==3"]) == "ga:a==1,ga:b==2;ga:c==3"
     assert re.match(r"^ga:1$", prefixed(["1"]))
+
+
+def test_a_wish_for_an_order_by_a_dimension_is_one() -> None:
+    body = report_body(names(), metrics=["sessions"], dimensions=["browser"], sort=["-ga:browser", "sessions"])
+    assert body["orderBys"] == [
+        {"dimension": {"dimensionName": "browser"}, "desc": True},
+        {"metric": {"metricName": "sessions"}},
+    ]
+
+
+def test_a_rate_that_is_none_stays_as_it_is() -> None:
+    assert value_of("bounceRate", "(other)") == "(other)"
+
+
+@pytest.mark.parametrize("given", [["browser"], {"browser": 5}])
+def test_names_that_are_no_map_are_refused(given: Any) -> None:
+    with pytest.raises(BadFile, match='"dimensions" of the credentials file must map names to names of GA4'):
+        Names.of({"dimensions": given})
+
+
+def test_a_property_that_is_none_is_refused() -> None:
+    with pytest.raises(BadFile, match="gives 'G-ABC' for view ga:1; expected such as \"properties/123\""):
+        property_of({"properties": {"ga:1": "G-ABC"}}, "ga:1")
+
+
+# --- the client, in this process -------------------------------------------------------------------------------------
+
+
+DATA_SET = {"url": "http://127.0.0.1:9/data/g/t", "token": "t0k", "data-group": "g", "data-type": "t", "dry_run": False}
+
+
+def client(side: Side) -> Client:
+    return Client({"properties": {"ga:1": "properties/123"}, "access_token": "ya29.fresh", "url": side.url})
+
+
+def test_a_token_that_something_else_keeps_fresh_needs_no_key() -> None:
+    with serving() as side:
+        Google(side, [["20150220", "17", "5"], ["20150221", "18", "7"]])
+        with client(side) as google:
+            days = list(google.get("1", date(2015, 2, 20), date(2015, 2, 21), "visits", ["date", "hour"]))
+            assert [each["dimensions"]["datetime"] for each in days] == [
+                datetime(2015, 2, 20, 17), datetime(2015, 2, 21, 18),
+            ]  # fmt: skip
+        Google(side, [["20150220", "5"]])
+        with client(side) as google:
+            [day] = google.get("1", date(2015, 2, 20), date(2015, 2, 20), "visits", "date")
+            assert day["dimensions"]["datetime"] == datetime(2015, 2, 20)
+        assert not side.of("/token")
+        Google(side, [["(other)", "5"]])
+        with (
+            client(side) as google,
+            pytest.raises(CollectorError, match=r"'\(other\)' stands where a date was"),
+        ):
+            list(google.get("1", date(2015, 2, 20), date(2015, 2, 20), "visits", "date"))
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"metrics": "rt:activeUsers"}, '"query" has no "ids"'),
+        ({"ids": "ga:1"}, '"query" has no "metrics"'),
+        ({"ids": "ga:1", "metrics": "rt:activeUsers", "dimensions": "city"}, "holds one number; leave them out"),
+    ],
+)
+def test_a_realtime_query_that_lacks_something_says_what(query: dict[str, Any], says: str) -> None:
+    with serving() as side, pytest.raises(BadFile, match=says):
+        client(side).realtime(query)
+    assert not side.seen
+
+
+@pytest.mark.parametrize("row", [["many"], [""]])
+def test_a_realtime_answer_without_a_number_is_told(row: list[str]) -> None:
+    with serving() as side:
+        Google(side, [row])
+        with (
+            client(side) as google,
+            pytest.raises(CollectorError, match="properties/123 now: the first row has no"),
+        ):
+            google.realtime({"ids": "ga:1", "metrics": "rt:activeUsers"})
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "query", "options", "says"),
+    [
+        (ga.table_main, {"id": "1", "metrics": "visits"}, {}, '"options" has no "filtersets"'),
+        (ga.trending_main, {"id": "1"}, {}, '"query" has no "metric"; ga.trending needs'),
+        (ga.trending_main, {"metric": "visits"}, {}, '"query" has no "id"; ga.trending needs'),
+        (ga.main, {"metrics": "visits"}, {}, '"query" has no "id", which ga collectors need'),
+        (ga.main, {"id": "1", "metrics": []}, {}, '"query" has no "metrics", which ga collectors need'),
+    ],
+)
+def test_a_query_file_that_lacks_something_says_what(entrypoint: Any, query: Any, options: Any, says: str) -> None:
+    with serving() as side, pytest.raises(BadFile, match=says):
+        entrypoint({"access_token": "t"}, DATA_SET, query, options, None, None)
+    assert not side.seen
+
+
+def test_trending_needs_the_title_and_the_path_of_pages() -> None:
+    with serving() as side:
+        Google(side, [["Tax", "08", "10", "2015", "600"]])
+        credentials = {"properties": {"ga:1": "properties/123"}, "access_token": "ya29.fresh", "url": side.url}
+        query = {"id": "ga:1", "metric": "pageviews", "dimensions": ["pageTitle"]}
+        with pytest.raises(BadFile, match='"dimensions" of "query" lack "pagePath"'):
+            ga.trending_main(credentials, DATA_SET, query, {}, None, None)
+
+
+def test_the_shorter_of_two_paths_with_one_title_is_kept() -> None:
+    def row(path: str, day: str) -> dict[str, Any]:
+        texts = {"pageTitle": "Tax", "pagePath": path, "day": day, "month": "10", "year": "2015"}
+        return {"dimensions": texts, "metrics": {"pageviews": "600"}}
+
+    rows = [row("/tax/long", "08"), row("/tax", "08"), row("/other", "15")]
+    [trend] = ga._trends(rows, "pageviews", date(2015, 10, 7), date(2015, 10, 14))
+    assert (trend["pagePath"], trend["week1"], trend["week2"]) == ("/tax", 1200, 600)
+
+
+@pytest.mark.parametrize("text", ["1_000", "many", "", None])
+def test_a_number_with_anything_else_is_none(text: Any) -> None:
+    with pytest.raises(CollectorError, match="stands where a number was expected"):
+        ga.try_number(text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ import pytest
 from collecting import as_set
 from freezegun import freeze_time
 
-from analytical.compat.ppcollector import crontab, dates, python2
+from analytical.compat.ppcollector import crontab, dates, logs, python2
 from analytical.compat.ppcollector.errors import CollectorError
 from analytical.compat.ppcollector.ga import query_documents_for
-from analytical.compat.ppcollector.plugins import load_plugin, run_plugins
+from analytical.compat.ppcollector.plugins import department_of, load_plugin, run_plugins
 from analytical.compat.ppcollector.push import Pusher
 from analytical.compat.ppcollector.records import DataParser, build_document, json_ready
+from analytical.compat.ppcollector.statsd import StatsClient
 
 SAMPLES = Path(__file__).parent / "samples"
 PYTHON2 = json.loads(SAMPLES.joinpath("ppcollector-python2.json").read_text())
@@ -186,6 +189,20 @@ def test_rates_are_weighted_by_their_counts() -> None:
     ]
 
 
+def test_departments_are_found_by_the_first_code_of_a_field() -> None:
+    records = [{"a": "<D10><D3>"}, {"a": "<XX1> and more"}]
+    found = run_plugins(["ComputeDepartmentKey('a')", "ComputeIdFrom('department')"], records)
+    assert department_of("<D10>") != "<D10>"
+    assert [each["department"] for each in found] == [department_of("<D10>"), "<XX1>"]
+
+
+def test_without_records_and_without_counts_nothing_is_averaged() -> None:
+    plugins = ["AggregateKey(aggregate_count('count'), aggregate_rate('rate', 'count'))", "ComputeIdFrom('k')"]
+    assert run_plugins(plugins, []) == []
+    with pytest.raises(CollectorError, match='the counts "count" of a group add up to 0'):
+        run_plugins(plugins, [{"k": 1, "count": 0, "rate": 0.5}])
+
+
 # --- dates ------------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +229,10 @@ def test_rates_are_weighted_by_their_counts() -> None:
         ("2014-02", "2014-02-21 00:00:00"),
         ("2014", "2014-10-21 00:00:00"),
         ("12:30", "2015-10-21 12:30:00"),
+        ("3 Aug 2014 14:05 UTC", "2014-08-03 14:05:00+00:00"),
+        ("3 Aug 2014 14:05:06.5 +0130", "2014-08-03 14:05:06.500000+01:30"),
+        ("3 Aug 2014 14:05 -02:00", "2014-08-03 14:05:00-02:00"),
+        ("3 Aug 2014 2:05 am +01", "2014-08-03 02:05:00+01:00"),
     ],
 )
 def test_dates_as_people_write_them(text: str, found: str) -> None:
@@ -232,6 +253,10 @@ NO_DATES = [
     "1 2 3 4",
     "2014-02-",
     "2014.5",
+    "of the",
+    "3 Aug 2014 13pm",
+    "3 Aug 2014 0 am",
+    "3 Aug 2014 14:05 +99:00",
 ]
 
 
@@ -258,6 +283,11 @@ def test_an_instants_periods_are_whole() -> None:
             f"2015-{month:02}-{day:02}..2015-{end:02}-{last:02}"
             for month, day, end, last in [(2, 23, 3, 1), (3, 2, 3, 8), (3, 9, 3, 15), (3, 16, 3, 22), (3, 23, 3, 29)]
         ]
+
+
+def test_an_hour_ago_is_local_time() -> None:
+    with freeze_time("2015-10-21T12:34:56"):
+        assert dates.an_hour_ago() == datetime(2015, 10, 21, 11, 34, 56)
 
 
 # --- crontab ----------------------------------------------------------------------------------------------------------
@@ -312,6 +342,54 @@ def test_a_line_that_is_no_job_gives_the_old_crontab_back(
     shown = capsys.readouterr()
     assert shown.out == "@daily other\n"
     assert "line 1" in shown.err
+
+
+def test_the_module_writes_the_new_crontab(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path, "@daily,a,c,t,b")
+    done = subprocess.run(
+        [sys.executable, "-m", "analytical.compat.ppcollector.crontab", "/app", jobs, "x"],
+        input="@daily other\n", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["@daily other", "# Begin performanceplatform.collector jobs for x"]
+    assert lines[-1] == "# End performanceplatform.collector jobs for x"
+
+
+# --- logs, counts, odd values -----------------------------------------------------------------------------------------
+
+
+def test_values_beyond_json_are_spelled_as_python_2_did() -> None:
+    assert python2.text(float("inf")) == "inf"
+    assert python2.text(("a", 1.5)) == "(u'a', 1.5)"
+    assert python2.text((None,)) == "(None,)"
+    assert python2.text([datetime(2015, 1, 2, 3), date(2015, 1, 2)]) == (
+        "[datetime.datetime(2015, 1, 2, 3, 0), datetime.date(2015, 1, 2)]"
+    )
+
+
+def test_a_log_that_cannot_be_written_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log").write_text("a file where a directory is wanted")
+    with pytest.raises(CollectorError, match=r"make it writable, or use --console-logging"):
+        with logs.logging_to(False, "app", ()):
+            raise AssertionError("not reached")
+    monkeypatch.setenv("LOGLEVEL", "LOUD")
+    with pytest.raises(CollectorError, match="LOGLEVEL='LOUD' is no level"):
+        with logs.logging_to(False, "app", ()):
+            raise AssertionError("not reached")
+
+
+def test_what_collectors_log_of_an_exception() -> None:
+    assert logs.extra_fields_from_exception(KeyError("x")) == {
+        "exception_class": "KeyError", "exception_message": "'x'",
+    }  # fmt: skip
+
+
+def test_a_counter_that_cannot_be_sent_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    StatsClient("::1").incr("calls")
+    assert "statsd: " in caplog.text
 
 
 # --- old names --------------------------------------------------------------------------------------------------------

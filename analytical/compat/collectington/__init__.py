@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ...errors import AnalyticalError, ConfigurationError
@@ -30,12 +30,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(1, f"{self.prog}: {message}\n")
 
 
-def main(argv: Sequence[str] | None = None, *, started: Callable[[int, threading.Event], None] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code.
 
     Args:
         argv: the arguments; those of the process unless given.
-        started: told the port and what stops the loop, once metrics are served.
 
     Returns:
         0 after SIGTERM or SIGINT; 1 where the configuration, the service's class or the port cannot be used. No answer
@@ -47,17 +46,15 @@ def main(argv: Sequence[str] | None = None, *, started: Callable[[int, threading
     args = parser.parse_args(argv)
     logger = setup_logging()
     try:
-        return _serve(args.service, args.config, logger, started)
+        return _serve(args.service, args.config, logger)
     except (AnalyticalError, ValueError) as error:
         logger.critical("%s", error)  # what ends the command is said at every log_level
     except OSError as error:
         logger.critical("%s: %s", error.filename or "the port", error.strerror or error)
-    except ImportError as error:
-        logger.critical('service "%s" cannot be imported: %s', args.service, error)
     return 1
 
 
-def _serve(name: str, path: str, logger: Any, started: Callable[[int, threading.Event], None] | None = None) -> int:
+def _serve(name: str, path: str, logger: Any) -> int:
     logger.info("Reading config from %s", path)
     config = get_config(path)
     # NOTSET asks the root logger, which would hide what the word promises: everything.
@@ -90,8 +87,6 @@ def _serve(name: str, path: str, logger: Any, started: Callable[[int, threading.
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-    if started is not None:
-        started(server.server_port, stop)
     try:
         runner.run(config["api_call_intervals"], stop)
     finally:

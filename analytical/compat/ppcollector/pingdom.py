@@ -34,15 +34,9 @@ def main(job: Job) -> None:
 def parse_time_range(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     """Return what to ask for, in whole hours: up to now, from 2005 on, or the last day, where a limit is missing."""
     now = datetime.now()
-    if start and not end:
-        end = now
-    elif end and not start:
-        start = _EARLIEST
-    elif not (start or end):
-        start, end = now - timedelta(days=1), now
-    if start is None or end is None:
-        raise AssertionError("both limits are set above")
-    return _hour(start), _hour(end)
+    if not start and not end:
+        start = now - timedelta(days=1)
+    return _hour(start or _EARLIEST), _hour(end or now)
 
 
 class Pingdom:
@@ -93,7 +87,7 @@ class Pingdom:
                 {**hour, "starttime": datetime.fromtimestamp(hour["starttime"], tz=UTC)}
                 for hour in answer["summary"]["hours"]
             ]
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, ValueError, OverflowError, OSError):
             raise CollectorError(f"{what}: the answer has no hours with a starttime") from None
 
     def check_id(self, name: str) -> int:
@@ -103,7 +97,7 @@ class Pingdom:
         if not isinstance(checks, list):
             raise CollectorError("the list of checks has no checks in it")
         for check in checks:
-            if check.get("name") == name:
+            if isinstance(check, dict) and check.get("name") == name and "id" in check:
                 number: int = check["id"]
                 return number
         raise CollectorError(f'no check is called "{name}"; there are {len(checks)} others')
