@@ -23,7 +23,8 @@ STATES: tuple[State, ...] = ("delivered", "unconfirmed", "rejected", "expired", 
 class Observer(Protocol):
     """Is told of every step; must be quick, must not raise, may be called from any thread.
 
-    An observer that also has ``settled_many(to, hits, state)`` is told of a batch that ended alike in one call.
+    An observer that also has ``settled_many(to, hits, state)`` is told of a batch that ended alike in one call. One
+    that has ``one()`` is told of a single accepted hit by that, in the caller's thread, which waits while it runs.
     """
 
     def accepted(self, to: str, count: int = 1) -> None:
@@ -55,11 +56,13 @@ class Ledger:
         # The one count that the caller's thread makes: a step of its own, without a lock. Reading is a step too.
         self._ones = itertools.count()
         self._reads = 0
+        #: Counts one accepted hit, as ``accepted(to)`` does.
+        self.one: Callable[[], object] = self._ones.__next__
         _remember(self)
 
     def accepted(self, to: str, count: int = 1) -> None:
         if count == 1:
-            next(self._ones)
+            self.one()
         else:
             with self._lock:
                 self._counts["accepted"] += count
@@ -103,8 +106,7 @@ class Ledger:
     def _begin_anew(self) -> None:
         self._lock = threading.RLock()
         self._counts = Counter()
-        self._ones = itertools.count()
-        self._reads = 0
+        self._reads = next(self._ones) + 1
 
 
 class Hooks:
@@ -159,18 +161,14 @@ _watching: list[bool] = []
 def _remember(ledger: Ledger) -> None:
     if not _watching:
         _watching.append(True)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(after_in_child=_after_fork)
     _ledgers.append(weakref.ref(ledger, _forget))
 
 
 def _forget(reference: weakref.ref[Ledger]) -> None:
-    if reference in _ledgers:
-        _ledgers.remove(reference)
+    _ledgers.remove(reference)
 
 
 def _after_fork() -> None:
-    for reference in tuple(_ledgers):
-        ledger = reference()
-        if ledger is not None:
-            ledger._begin_anew()
+    for ledger in filter(None, [reference() for reference in tuple(_ledgers)]):
+        ledger._begin_anew()

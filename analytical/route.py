@@ -23,10 +23,6 @@ def _never(hit: Hit) -> bool:
     return False
 
 
-def _no_lane(hit: Hit) -> str | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Route:
     """A destination.
@@ -35,7 +31,8 @@ class Route:
         to: its name in this process's configuration; what a queued entry says instead of an address.
         send: carries hits there.
         observer: is told what becomes of each hit.
-        lane: the stream within which order matters and two requests must not be under way at once; ``None`` for most.
+        lane: the stream of a hit within which order matters and two requests must not be under way at once; ``None``
+            where order is harmless, as on most platforms.
         max_batch: how many hits one request can hold.
         max_age: seconds after which the platform would misdate a hit, so that it must expire; ``None`` for no limit.
         withdrawn: whether the visitor has taken back the consent since; asked again just before sending.
@@ -48,7 +45,7 @@ class Route:
     to: str
     send: Send
     observer: Observer
-    lane: Callable[[Hit], str | None] = _no_lane
+    lane: Callable[[Hit], str | None] | None = None
     max_batch: int = 1
     max_age: float | None = None
     withdrawn: Callable[[Hit], bool] = _never

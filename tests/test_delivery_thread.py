@@ -97,6 +97,46 @@ def stats(wheel: Wheel) -> dict[str, int]:
     return {name: count for name, count in wheel.ledger.stats().items() if count}
 
 
+class Bell:
+    """Waits no time, and meanwhile so many hits arrive."""
+
+    def __init__(self, wheel: Wheel, hits: int, *, then: Callable[[], object] | None = None) -> None:
+        self.wheel, self.hits, self.then, self.waits = wheel, hits, then, 0
+
+    def acquire(self, timeout: float) -> bool:
+        self.waits += 1
+        self.wheel.submit(*(make_hit(n) for n in range(self.hits)))
+        if self.then is not None:
+            self.then()
+        return False
+
+
+@pytest.mark.parametrize(
+    ("hits", "room", "waits"),
+    [
+        pytest.param(100, 100_000, 1, id="no burst"),
+        pytest.param(600, 100_000, 9, id="a burst passes in a quarter of a second"),
+        pytest.param(600, 4_000, 2, id="the spool fills"),
+        pytest.param(0, 100_000, 1, id="nothing comes"),
+    ],
+)
+def test_a_burst_is_let_through_before_it_is_carried(hits: int, room: int, waits: int) -> None:
+    wheel = Wheel(Platform(), spool=MemorySpool(hits=room), max_batch=100)
+    wheel.submit(make_hit(0))
+    bell = Bell(wheel, hits)
+    assert wheel.carrier._linger(bell)  # type: ignore[arg-type]  # a bell that takes no time
+    assert bell.waits == waits
+    assert wheel.ledger.stats()["accepted"] == 1 + hits * waits
+
+
+def test_a_flush_waits_for_no_burst() -> None:
+    wheel = Wheel(Platform(), max_batch=100)
+    wheel.submit(make_hit(0))
+    bell = Bell(wheel, 600, then=wheel.carrier.hurry)
+    assert wheel.carrier._linger(bell)  # type: ignore[arg-type]
+    assert bell.waits == 1
+
+
 def test_an_hour_of_500s_loses_nothing_and_asks_seldom() -> None:
     platform = Platform(retry(reason="http 500"))
     wheel = Wheel(platform, max_batch=10)

@@ -133,6 +133,8 @@ class Breaker:
         Returns:
             Whether the destination is well.
         """
+        if len(verdicts) > 1 and verdicts.count(verdicts[0]) == len(verdicts):
+            verdicts = verdicts[:1]  # as nearly always: what one says, all say
         asked = max((verdict.after for verdict in verdicts if verdict.after), default=0.0)
         stop = any(verdict.stop for verdict in verdicts)
         # A verdict with a limit of attempts blames the hit, not the destination.

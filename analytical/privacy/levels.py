@@ -96,7 +96,7 @@ def rules(*, strict: bool, query_allow: frozenset[str], denied: Callable[[str], 
         return Rule(name, apply, _SAYS[kind, strict], remember=remember)
 
     return {
-        "ip": rule("ip", "mask-address", _address, remember=False),
+        "ip": Rule("mask-address", anonymize_ip_address, _SAYS["ip", strict], bounded=True),
         "user_agent": rule("user_agent", "reduce-browser" if strict else "mask-browser", browser),
         "url": rule("url", "scrub-url", page),
         "referrer": rule("referrer", "cut-referrer" if strict else "scrub-referrer", referrer),
@@ -152,10 +152,6 @@ _STRICT: Mapping[Kind, str] = {
     "screen": "Keeps WIDTHxHEIGHT where many people have it; anything else is removed.",
 }
 _SAYS = {(kind, strict): says for strict, table in ((False, _CAREFUL), (True, _STRICT)) for kind, says in table.items()}
-
-
-def _address(value: Any) -> str | None:
-    return anonymize_ip_address(value) if isinstance(value, str) else None
 
 
 def _opaque(value: Any) -> Any:

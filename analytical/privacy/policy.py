@@ -7,7 +7,7 @@ credentials and leaves reports usable; :meth:`Policy.strict` also takes out what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -18,8 +18,8 @@ from ..hit import COMMON, Hit, Kind
 from . import levels
 from .address import keep_bits
 from .consent import Facts, decide
+from .look import LONGEST, shorten
 from .rule import Rule
-from .text import shorten
 from .url import with_route
 from .words import denied_key
 
@@ -54,10 +54,11 @@ Withhold = Callable[[Mapping[str, Any], Facts | None], str | None]
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _KEPT_PLANS = 64
 _KEPT_KEYS = 512
-
-
-# A step of a compiled plan: the rule, what it is known to leave unchanged, the platform's limits, the note of a change.
-_Step = tuple[Rule | None, "dict[Any, Any]", int, int, "Note | None"]
+#: Longer than any text: the room of a field for which the platform has no limit.
+_ROOM = 1 << 60
+# A step of a compiled plan: what to call, what it is known to leave unchanged, the characters that fit in any case, the
+# platform's limits of characters and bytes, the rule, the note of a change.
+_Step = tuple[Callable[[Any], Any] | None, "dict[Any, Any]", int, int, int, Rule | None, Note]
 
 
 class _Plan:
@@ -76,12 +77,16 @@ class _Plan:
         native = fields.common.get(name, name)
         chars = fields.limits.get(name, fields.limits.get(native, 0))
         octets = fields.byte_limits.get(name, fields.byte_limits.get(native, 0))
-        same = rule.same if rule is not None and not chars and not octets else _NOTHING
+        # A character has at most 4 bytes, so most texts need no encoding to be known to fit.
+        room = min(chars or _ROOM, octets // 4 if octets else _ROOM)
+        if rule is None:
+            return (None, _NOTHING, room, chars, octets, None, _UNCHANGED)
         label = name if name in COMMON or name in fields.kinds else "native"
-        return (rule, same, chars, octets, None if rule is None else Note("changed", label, rule.name))
+        return (rule.quick, rule.same, room, chars, octets, rule, Note("changed", label, rule.name))
 
 
 _NOTHING: dict[Any, Any] = {}
+_UNCHANGED = Note("", "", "")
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,13 @@ class Policy:
     # -- the gate
 
     def seal(
-        self, draft: dict[str, Any], fields: Fields, *, facts: Facts | None = None, notes: list[Note]
+        self,
+        draft: dict[str, Any],
+        fields: Fields,
+        *,
+        facts: Facts | None = None,
+        notes: list[Note],
+        needed: Sequence[str] = (),
     ) -> Hit | None:
         """Pass a draft through the gate.
 
@@ -190,12 +201,16 @@ class Policy:
             fields: the provider's table: the kind of each native key, and the platform's limits.
             facts: what is known of the visitor's will.
             notes: is appended what was done, without values.
+            needed: names of which something must be left, or the platform could only refuse the hit.
 
         Returns:
             The sealed hit, or ``None`` where there is a reason to send nothing; the note says which.
         """
         for predicate in self.withhold:
-            reason = _ask(predicate, draft, facts)
+            try:
+                reason = predicate(draft, facts)
+            except Exception:  # noqa: BLE001 - a predicate that cannot answer has not said yes
+                reason = "rule_error"
             if reason is not None:
                 notes.append(Note(f"withheld:{reason}", "", "withhold"))
                 return None
@@ -210,32 +225,35 @@ class Policy:
             step = steps.get(name)
             if step is None:
                 continue
-            rule, same, chars, octets, changed = step
-            if rule is None:
-                sealed = value
-            elif type(value) is str and value in same:
+            apply, same, room, chars, octets, _, changed = step
+            if type(value) is str and value in same and len(value) <= room:
                 out[name] = value
                 continue
-            else:
+            sealed = value
+            if apply is not None:
                 try:
-                    sealed = rule(value)
+                    sealed = apply(value)
                 except Exception:  # noqa: BLE001 - fails closed, whatever a rule raises; its text could hold the value
-                    notes.append(Note("rule_error", name, rule.name))
+                    notes.append(Note("rule_error", name, changed.rule))
                     continue
                 if sealed is None:
-                    notes.append(Note("removed", name, rule.name))
+                    notes.append(Note("removed", name, changed.rule))
                     continue
                 if sealed is not value and sealed != value:
-                    notes.append(changed)  # type: ignore[arg-type]  # a step with a rule has its note
-                    if type(value) is str and shorten(value) is not value:
+                    notes.append(changed)
+                    if type(value) is str and len(value) * 4 > LONGEST and shorten(value) is not value:
                         notes.append(Note("cut", name, "limit"))
-            if (chars or octets) and type(sealed) is str:
+            if type(sealed) is str and len(sealed) > room:
                 sealed = _fit(name, sealed, chars, octets, notes)
             out[name] = sealed
         if self.routes and "url" in out:
             route = draft.get("route")
             if route is not None:
                 out["url"] = _apply_route(out["url"], route, notes)
+        for name in needed:
+            if not out.get(name):
+                notes.append(Note("withheld:needed", name, "gate"))
+                return None
         native = draft.get("native")
         if native:
             passed = self._native(plan, native, notes)
@@ -272,8 +290,8 @@ class Policy:
                 if len(keys) >= _KEPT_KEYS:
                     keys.clear()
                 keys[key] = step
-            rule, same, chars, octets, _ = step
-            if type(value) is str and value in same:
+            _, same, room, chars, octets, rule, _ = step
+            if type(value) is str and value in same and len(value) <= room:
                 out[key] = value
                 continue
             label = key if key in fields.kinds else "native"
@@ -282,7 +300,7 @@ class Policy:
             sealed = value if rule is None else _apply(rule, label, value, notes)
             if sealed is None:
                 continue
-            if (chars or octets) and type(sealed) is str:
+            if type(sealed) is str and len(sealed) > room:
                 sealed = _fit(label, sealed, chars, octets, notes)
             out[key] = sealed
         return out
@@ -367,16 +385,8 @@ def _apply_route(url: str, route: Any, notes: list[Note]) -> str:
     return templated
 
 
-def _ask(predicate: Withhold, draft: Mapping[str, Any], facts: Facts | None) -> str | None:
-    try:
-        return predicate(draft, facts)
-    except Exception:  # noqa: BLE001 - a predicate that cannot answer has not said yes
-        return "rule_error"
-
-
 def _fit(name: str, text: str, chars: int, octets: int, notes: list[Note]) -> str:
     cut = text[:chars] if chars and len(text) > chars else text
-    # A character has at most 4 bytes, so most texts need no encoding to be known to fit.
     if octets and len(cut) * 4 > octets:
         encoded = cut.encode("utf-8", "surrogatepass")
         if len(encoded) > octets:

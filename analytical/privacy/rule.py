@@ -25,11 +25,14 @@ class Rule:
         apply: value to value, or to ``None``, which removes the datum.
         says: one sentence for a data-protection officer.
         remember: whether the answer depends on the value alone.
+        bounded: whether ``apply`` itself bounds how much of a text it looks at.
     """
 
-    __slots__ = ("_answers", "_changed", "_same", "apply", "name", "remember", "same", "says")
+    __slots__ = ("_answers", "_changed", "_same", "apply", "name", "quick", "remember", "same", "says")
 
-    def __init__(self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False) -> None:
+    def __init__(
+        self, name: str, apply: Callable[[Any], Any], says: str, *, remember: bool = False, bounded: bool = False
+    ) -> None:
         self.name = name
         self.apply = apply
         self.says = says
@@ -39,6 +42,8 @@ class Rule:
         self._answers = self._changed.recent
         #: The values that were lately left unchanged.
         self.same = self._same.recent
+        #: What answers as this rule does: the function alone, where the rule would add nothing.
+        self.quick: Callable[[Any], Any] = apply if bounded and not remember else self
 
     def __call__(self, value: Any) -> Any:
         if type(value) is not str:

@@ -124,6 +124,7 @@ class Shell(Vocabulary):
         self._background = background
         self._scope = f"{backend.name}:{backend.id}"
         self._told: set[Note] = set()
+        self._usual: list[Note] = []
         # Only a backend that was told validate=True has requests to make; asking it for none costs nothing later.
         self._validates = type(backend).validate_requests is not Backend.validate_requests and bool(
             getattr(backend, "validate", False)
@@ -145,7 +146,7 @@ class Shell(Vocabulary):
             to=to,
             send=self._send_hits,
             observer=self._observer,
-            **({} if type(backend).lane is Backend.lane else {"lane": backend.lane}),
+            lane=None if type(backend).lane is Backend.lane else backend.lane,
             max_batch=backend.max_batch,
             max_age=backend.max_age,
             withdrawn=self._tombstones.withdrawn,
@@ -275,7 +276,8 @@ class Shell(Vocabulary):
 
     def _explained(self, draft: dict[str, Any], facts: RequestFacts | None, notes: list[Note]) -> Explanation:
         receipts = self.policy.receipts(dict(draft), self.backend.fields)
-        hit = self._gated(draft, facts, notes)
+        needed = self._needed.get(draft["kind"], ())
+        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes, needed=needed)
         if hit is None:
             why = next((note.what for note in notes if note.what.startswith("withheld")), "withheld")
             return Explanation([], receipts, why)
@@ -382,25 +384,19 @@ class Shell(Vocabulary):
         on_success: OnSuccess | None,
         on_failure: OnFailure | None,
     ) -> bool:
-        hit = self._gated(draft, facts, notes)
+        hit = self.policy.seal(
+            draft, self.backend.fields, facts=facts, notes=notes, needed=self._needed.get(draft["kind"], ())
+        )
         if self._shortens and hit is not None and self.backend.shortens(hit):
             notes.append(Note("cut", "properties", "limit"))
-        if notes:
+        # What nearly every hit has done to it was told of with the first.
+        if notes and notes != self._usual:
             self._tell(notes)
         if hit is None:
             return False
         if self._validates:
             self._validate(hit)
         return self.submit(hit, on_success, on_failure)
-
-    def _gated(self, draft: dict[str, Any], facts: RequestFacts | None, notes: list[Note]) -> Hit | None:
-        hit = self.policy.seal(draft, self.backend.fields, facts=facts, notes=notes)
-        if hit is not None:
-            for name in self._needed.get(hit.kind, ()):
-                if not getattr(hit, name):
-                    notes.append(Note("withheld:needed", name, "gate"))
-                    return None
-        return hit
 
     def _validate(self, hit: Hit) -> None:
         found: list[str] = []
@@ -519,11 +515,13 @@ class Shell(Vocabulary):
             if plain is not None:
                 draft[name] = plain
 
-    def _tell(self, notes: Sequence[Note]) -> None:
+    def _tell(self, notes: list[Note]) -> None:
+        usual = True
         for note in notes:
             what, field, rule = note
             gated = what in ("changed", "removed")
             if not gated:
+                usual = False
                 self._observer.noted(self.to, what)
             if note in self._told or len(self._told) >= _TOLD:
                 continue
@@ -540,6 +538,8 @@ class Shell(Vocabulary):
                 )
             elif what in _WARNED:
                 log.warning("%s: %s %s; counted, and said once", self.to, field, _WARNED[what])
+        if usual:
+            self._usual = notes
 
     def _send_hits(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]:
         deadline = None if timeout is None else time.monotonic() + timeout

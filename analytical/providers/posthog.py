@@ -165,7 +165,7 @@ class PostHog(Regional):
             return [rejected("quota limited")] * len(hits)
         return [DELIVERED] * len(hits)
 
-    def _properties(self, hit: Hit) -> dict[str, Any]:
+    def _properties(self, hit: Hit, person: str | None) -> dict[str, Any]:
         native = self.lowered(hit)
         native.pop("event", None)
         native.pop("distinct_id", None)
@@ -185,26 +185,19 @@ class PostHog(Regional):
         if not properties.get("$ip"):
             # Or the server's own place would be taken for the visitor's.
             properties["$geoip_disable"] = True
-        if self._person(hit) is None:
+        if person is None:
             properties.setdefault("$process_person_profile", False)
         properties.setdefault("$lib", "analytical")
         return properties
 
-    def _person(self, hit: Hit) -> str | None:
-        person = text_of(hit.user_id)
-        return None if person.strip().lower() in NOBODY else person[:LONGEST]
-
-    def _who(self, hit: Hit) -> str:
-        device = text_of(hit.client_id)
-        return self._person(hit) or (device[:LONGEST] if device.strip().lower() not in NOBODY else hit.id)
-
     def _event(self, hit: Hit) -> dict[str, Any]:
+        person = _somebody(hit.user_id)
         return {
             "event": _NAMES.get(hit.kind) or hit.name,
-            "distinct_id": self._who(hit),
+            "distinct_id": person or _somebody(hit.client_id) or hit.id,
             "uuid": _uuid_of(hit.id),
             "timestamp": iso(hit.time),
-            "properties": self._properties(hit),
+            "properties": self._properties(hit, person),
         }
 
     def _event_v1(self, hit: Hit) -> dict[str, Any]:
@@ -307,6 +300,12 @@ def _result(result: Any) -> Verdict:
     if word in ("drop", "limited"):
         return rejected("dropped" if word == "drop" else "quota limited")
     return retry(reason="asked to retry" if word == "retry" else "no result for this event", attempts=5)
+
+
+def _somebody(value: Any) -> str | None:
+    """Return an id, or ``None`` where the platform would take it for nobody."""
+    text = value if type(value) is str else text_of(value)
+    return None if text.strip().lower() in NOBODY else text[:LONGEST]
 
 
 def _uuid(*parts: str) -> str:

@@ -70,6 +70,9 @@ class Spool(Protocol):
         durable: whether what was accepted outlives the process.
         blocking: whether ``put`` waits for a network (a broker's acknowledgement).
         remote: whether anything else does, such as counting and closing; may be left out where nothing does.
+
+    A spool may have ``roomy(to)``, which tells whether most of its room is free: then a burst of hits is let through
+    for a quarter of a second before it is carried.
     """
 
     durable: bool

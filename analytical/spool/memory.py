@@ -170,6 +170,11 @@ class MemorySpool:
     def uploads(self, to: str) -> bool:
         return True
 
+    def roomy(self, to: str) -> bool:
+        """Tell whether three quarters of the room are free, so that a burst may wait before it is carried."""
+        queue = self._queues[to]
+        return queue.count < self.hits // 4 and queue.size < self.bytes // 4
+
     def ready(self, to: str) -> int:
         queue = self._queues.get(to)
         return queue.ready() if queue is not None else 0
