@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +37,10 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import sys
 
     monkeypatch.delenv("ANALYTICAL_URL", raising=False)
+    logger = logging.getLogger("analytical")
+    level = logger.level
     yield
+    logger.setLevel(level)  # the worker's command sets it for its process
     config = sys.modules.get("analytical.config")
     if config is not None:
         config.reset()
