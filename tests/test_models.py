@@ -563,3 +563,112 @@ class _Never:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+# -- small things -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ambiguous": "perhaps"}, "expected 'retry' or 'drop'"),
+        ({"transport": object()}, r"transport= takes an object with send\(\); got <object>"),
+        ({"session": object(), "transport": None}, r"session= takes an object with send\(\); got <object>"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_in_words(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        plausible(**options)
+
+
+def test_a_number_that_is_none_is_left_out_and_counted() -> None:
+    transport = FakeTransport()
+    site = plausible(transport=transport, privacy="off")
+    assert site.pageview({"nothing": float("nan")}, url="https://example.com/", value=float("inf"))
+    (seen,) = transport.decoded()
+    assert "value" not in seen.fields
+    assert site.ledger.notes()["nan"] == 2
+
+
+def test_a_hit_too_old_for_its_platform_is_lost_in_words() -> None:
+    site = analytical.Provider("ga4", "G-1", api_secret="s", transport=FakeTransport(), fail_silently=False)
+    with pytest.raises(Lost, match=r"the hit for ga4.* expired: "):
+        site.pageview(url="https://example.com/", time=time.time() - 100 * 86_400)
+
+
+@pytest.mark.parametrize("names", [[], ["settled"], ["settled", "settled_many"], ["accepted", "noted", "retried"]])
+def test_an_observer_is_told_of_what_it_has_methods_for(names: list[str]) -> None:
+    told: list[str] = []
+
+    class Partial:
+        """What a program that watches one thing writes."""
+
+    watch = Partial()
+    for name in names:
+        setattr(watch, name, lambda *said, name=name: told.append(name))
+    transport = FakeTransport([503, 202])
+    site = analytical.Provider(
+        "umami",
+        "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        transport=transport,
+        delivery="background",
+        observer=watch if names else Silent(),
+        privacy="off",
+    )
+    for n in range(20):
+        assert site.pageview(url=f"https://example.com/{n}", user_agent=FIREFOX)
+    assert site.flush(20)
+    site.close()
+    assert site.ledger.stats()["pending"] == 0
+    assert set(told) <= set(names)
+    if "settled" in names:
+        assert "settled" in told or "settled_many" in told
+    if "retried" in names:
+        assert {"accepted", "retried"} <= set(told)
+
+
+class Silent:
+    """An observer that asks for one thing that never happens."""
+
+    def noted(self, to: str, what: str, count: int = 1) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("answer", [Response(status=200, body=b'{"validationMessages": []}'), NoResponse(reason="dns")])
+def test_a_hit_that_its_platform_finds_nothing_wrong_with_is_sent(answer: Response | NoResponse) -> None:
+    transport = FakeTransport([answer, Response(status=204)])
+    site = analytical.Provider("ga4", "G-1", api_secret="s", transport=transport, validate=True)
+    assert site.pageview(url="https://example.com/")
+    assert ["/debug/" in request.url for request in transport.requests] == [True, False]
+    assert site.ledger.notes().get("validation_unreachable", 0) == isinstance(answer, NoResponse)
+
+
+def test_what_a_validation_server_finds_is_raised() -> None:
+    found = json.dumps(
+        {"validationMessages": [{"fieldPath": "events", "description": "the name is reserved"}]}
+    ).encode()
+    transport = FakeTransport([Response(status=200, body=found)])
+    site = analytical.Provider("ga4", "G-1", api_secret="s", transport=transport, validate=True)
+    with pytest.raises(InvalidHit, match="the name is reserved"):
+        site.pageview(url="https://example.com/")
+    assert len(transport.requests) == 1
+
+
+def test_a_robot_is_not_sent_to_a_name_that_nobody_configured() -> None:
+    from analytical.bots import Bots
+
+    site = plausible(bots=Bots(action="route", to="robots"))
+    robot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+    with pytest.raises(UnknownName, match="robots"):
+        site.explain("pageview", url="https://example.com/", user_agent=robot)
+    person = site.explain("pageview", url="https://example.com/", user_agent=FIREFOX)
+    assert person.withheld == ""
+
+
+def test_tombstones_stand_beside_a_spool_on_disk_and_not_beside_one_elsewhere(tmp_path: Path) -> None:
+    from analytical.models import _tombstones
+
+    assert "outbox.db.tombstones" in repr(_tombstones(None, str(tmp_path / "outbox.db")))
+    assert "outbox.db.tombstones" in repr(_tombstones(None, f"sqlite:///{tmp_path}/outbox.db?hits=1"))
+    assert _tombstones(None, "redis://127.0.0.1/0") is None
+    assert _tombstones(None, object()) is None

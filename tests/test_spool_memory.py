@@ -15,7 +15,7 @@ from analytical.hit import Hit
 from analytical.spool import Spool, open_spool
 from analytical.spool.contracts import NOW, Clock, SpoolContract, make_hit
 from analytical.spool.memory import MemorySpool, weigh
-from analytical.verdict import DELIVERED, retry
+from analytical.verdict import DELIVERED, Verdict, retry
 
 
 class TestMemorySpool(SpoolContract):
@@ -239,3 +239,58 @@ def test_an_unknown_scheme_names_the_known() -> None:
 def test_something_that_is_no_spool_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="put and take"):
         open_spool(5)  # type: ignore[arg-type]  # the mistake under test
+
+
+# -- what happens in between --------------------------------------------------------------------------------------
+
+
+def test_an_empty_spool_is_a_spool() -> None:
+    spool = MemorySpool()
+    assert bool(spool)
+    assert len(spool) == 0
+
+
+def test_a_lane_goes_on_when_a_late_verdict_ends_the_hit_that_was_to_be_tried_again() -> None:
+    clock = Clock()
+    spool = MemorySpool(monotonic=clock)
+    spool.attach("web", lane=lambda hit: "visitor")
+    for n in (1, 2):
+        spool.put("web", make_hit(n))
+    first = spool.take(1, NOW, to="web")
+    assert spool.take(1, NOW, to="web") == []  # the second waits behind it
+    clock.tick(3_600)
+    assert spool.take(0, NOW, to="web") == []  # taken back, and not yet lent again
+    assert spool.settle(first, [DELIVERED], NOW) == [True]
+    assert urls(spool) == "2"
+
+
+def test_what_was_given_up_while_it_waited_is_not_taken() -> None:
+    spool = full()
+    gone = spool.remains("web")[1]
+    assert spool.settle([gone], [Verdict("dropped", "exit")], NOW) == [True]
+    assert urls(spool) == "02"
+
+
+def test_room_is_not_made_twice_of_what_was_given_up_already() -> None:
+    spool = full(overflow="drop-oldest")
+    lost: list[str] = []
+    spool.attach("web", lost=lambda to, hit, state, reason: lost.append(hit.url[-1]))
+    spool.settle([spool.remains("web")[0]], [Verdict("dropped", "exit")], NOW)
+    assert spool.put("web", make_hit(8))
+    assert lost == []
+    assert spool.put("web", make_hit(9))
+    assert lost == ["1"]
+    assert urls(spool) == "289"
+
+
+def test_leases_run_out_each_at_its_own_time() -> None:
+    clock = Clock()
+    spool = MemorySpool(monotonic=clock, lease=60.0)
+    spool.attach("web")
+    for n in range(3):
+        spool.put("web", make_hit(n))
+        assert len(spool.take(1, NOW, to="web")) == 1
+        clock.tick(10)
+    for n in range(3):
+        clock.now = NOW + 60 + 10 * n
+        assert [entry.hit.url[-1] for entry in spool.take(9, NOW, to="web")] == [str(n)]

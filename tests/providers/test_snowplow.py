@@ -130,7 +130,8 @@ def test_the_keys_are_those_of_the_collectors_schema() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(KEYS - {"ue_px", "cx", "ue_pr", "co", "e", "p"})) | st.text(min_size=1, max_size=8),
+        st.sampled_from(sorted(KEYS - {"ue_px", "cx", "ue_pr", "co", "e", "p"}))
+        | st.text(min_size=1, max_size=8).filter(lambda key: key not in KEYS),
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40) | st.lists(st.integers()),
         max_size=12,
     )
@@ -347,6 +348,21 @@ def test_typed_calls_take_their_arguments_by_name() -> None:
     assert [item[key] for key in ("ti_pr", "ti_qu", "ti_nm", "ti_ca", "ti_cu")] == ["19.90", "2", "n", "c", "GBP"]
 
 
+def test_an_object_that_describes_itself_is_an_event_too() -> None:
+    class Described:
+        def to_json(self) -> dict[str, Any]:
+            return {"schema": "iglu:com.acme/thing/jsonschema/1-0-0", "data": {"a": 1}}
+
+    [event] = said("self_describing", Described())
+    assert event["ue_pr"]["data"] == Described().to_json()
+
+
+def test_an_order_without_a_key_has_items_without_one_and_the_time_it_is_given() -> None:
+    order, item = said("ecommerce_transaction", "o", 35, items=[{"sku": "s", "price": 1, "quantity": 1}], time=NOW)
+    assert order["dtm"] == item["dtm"] == str(int(NOW * 1000))
+    assert order["eid"] != item["eid"]
+
+
 def test_an_order_and_its_items_are_hits_of_one_order_and_one_time() -> None:
     order, first, second = said(
         "ecommerce_transaction",
@@ -456,6 +472,7 @@ def test_a_typed_call_is_an_event_of_a_published_schema(
         ("form_change", ("f", "e", "age"), {}),
         ("form_change", ("f", "e", "INPUT"), {"type": "wish"}),
         ("form_submit", ("f",), {"elements": [{"name": "n"}]}),
+        ("form_submit", ("f",), {"elements": [{"name": "n", "value": "v", "nodeName": "WISH"}]}),
         ("site_search", ("word",), {}),
         ("site_search", ([],), {}),
         ("page_ping", (), {"url": "x", "entities": GEO}),
