@@ -143,7 +143,7 @@ class _Task:
         self.sink = spec.sink(to)
         self.target = self.report.target()
         self._reading = self.report
-        if self.report.query.every is not None and (since is not None or until is not None):
+        if self.report.query.every is not None:
             if since is not None:
                 now = datetime.fromtimestamp(self.report.session.now(), self.report.tz)
                 if moment(since, self.report.tz, what="--since") > now:

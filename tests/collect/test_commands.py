@@ -138,6 +138,15 @@ def test_a_dry_run_prints_records_and_stores_nothing(reports: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reports.toml"]
 
 
+def test_a_dry_run_without_a_range_asks_the_destination_what_it_lacks(reports: Path, matomo: Matomo) -> None:
+    assert invoke(collect, reports, "devices").exit_code == 0
+    matomo.asked.clear()
+    done = invoke(collect, reports, "devices", "--dry-run")
+    assert done.exit_code == 0
+    assert len(matomo.asked) == 2  # what is still settling, and nothing older
+    assert done.stderr.count("devices: would replace day ") == 2
+
+
 def test_a_dry_run_shows_requests_without_their_token(
     reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

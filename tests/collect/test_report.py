@@ -23,6 +23,7 @@ from analytical.errors import (
     ConfigurationError,
     DuplicateRecord,
     QuotaExhausted,
+    ReportError,
     SinkError,
     SourceError,
     UnknownName,
@@ -838,6 +839,58 @@ def test_warnings_are_a_sequence_of_texts_and_are_bounded(caplog: pytest.LogCapt
     assert len(warnings) == 1_000
     warnings.add("quota: 3 left", key="quota")
     assert warnings[0] == "quota: 3 left"
+
+
+def test_what_a_source_warns_of_stands_with_the_report(matomo: Matomo, caplog: pytest.LogCaptureFixture) -> None:
+    matomo.rows = lambda params: [{"label": "Others", "nb_visits": 1, "is_summary": True}]
+    report = devices(matomo)
+    list(report.last(2))
+    assert len(report.warnings) == 1
+    assert report.warnings[0].startswith("devices: 1 of 1 rows put many together (such as 'Others')")
+    assert caplog.text.count("put many together") == 1
+
+
+def test_a_quota_that_shrinks_is_said_in_its_newest_words() -> None:
+    left = ["9", "8"]
+
+    def answer(asked: Asked) -> Any:
+        headers = {"Req-Limit-Short": f"Remaining: {left.pop(0)} Time until reset: 60"}
+        return 200, headers, json.dumps({"summary": {"days": []}}).encode()
+
+    with Server(answer) as server:
+        report = report_for("pingdom", 9, endpoint=server.url, options={"token": "p1ngdom"}, now=lambda: NOW)
+        list(report.last(2))
+    assert report.warnings[0] == "pingdom: quota: 8 short-term requests, reset in 60 s"
+
+
+def test_a_reading_of_now_without_rows_is_no_empty_period() -> None:
+    with Matomo(lambda params: [], TOKEN) as server:
+        report = devices(server, by={}, metrics={"visits": "visits"}, every=None)
+        assert list(report) == []
+        assert report.warnings == []
+
+
+def test_a_querys_text_is_no_name_and_every_error_of_ours_names_report_and_period() -> None:
+    query = "select event from events where timestamp >= {start} and timestamp < {end}"
+    assert report_for("posthog", 1, query, options={"personal_api_key": "phx_key"}).name == "posthog"
+
+    @analytical.source("refuses")
+    def refuses(period: Any, query: Any, http: Any, id: Any) -> Iterator[dict[str, Any]]:
+        raise ReportError("not today")
+        yield {}
+
+    with pytest.raises(ReportError, match='report "x", day 2025-01-09: not today'):
+        list(report_for("refuses", 1, "x", now=lambda: NOW).last(1))
+
+
+def test_rows_alike_with_a_value_of_another_kind_are_looked_at_again() -> None:
+    rows: list[dict[str, Any]] = [{"a": "x", "n": 1}, {"a": "y", "n": 2}, {"a": True, "n": 3}, {"a": "z", "n": "many"}]
+    assert [record["a"] for record in shaped(rows[:3], by=None, metrics={"n": "n"})] == ["x", "y", "true"]
+    with pytest.raises(SourceError, match="'n' is 'many', no number"):
+        shaped(rows, by=None, metrics={"n": "n"})
+    # Without any dimension the period alone makes the id.
+    (one, two) = shaped([{"n": 1}, {"n": 2}], by=None, metrics={"n": "n"})
+    assert one["_id"] == two["_id"] == record_id(one["_timestamp"], "day", {})
 
 
 def test_a_period_that_was_empty_twice_is_counted_once(matomo: Matomo) -> None:
