@@ -611,6 +611,22 @@ def test_close_counts_and_says_what_memory_loses(drivers: Any, caplog: pytest.Lo
     assert " 37 hits " in caplog.text
 
 
+@pytest.mark.parametrize(("count", "said"), [(1, "1 hit was lost"), (2, "2 hits were lost")])
+@pytest.mark.parametrize("detached", [True, False], ids=["one destination", "the driver"])
+def test_what_is_lost_at_the_end_is_said_in_the_right_number(
+    drivers: Any, caplog: pytest.LogCaptureFixture, count: int, said: str, detached: bool
+) -> None:
+    driver = drivers()
+    attached(driver, Platform(retry(reason="refused")))
+    for n in range(count):
+        driver.submit("web", make_hit(n))
+    if detached:
+        driver.detach("web", 0.05)
+    else:
+        driver.close(0.05)
+    assert f"closed before all could be delivered: {said}" in caplog.text
+
+
 def test_a_driver_that_was_closed_begins_again_with_the_next_hit(drivers: Any) -> None:
     platform = Platform()
     driver = drivers()

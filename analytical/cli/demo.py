@@ -227,7 +227,7 @@ def _report(hits: list[dict[str, Any]], expected: list[_Expected]) -> bool:
     table.add_row("findings", *(str(findings[name]) for name, _, _ in _SIX))
     Console().print(table)
     if strangers:
-        click.echo(f"{strangers} hits arrived that nobody sent", err=True)
+        click.echo(f"{strangers} {'hit' if strangers == 1 else 'hits'} arrived that nobody sent", err=True)
     return complete
 
 

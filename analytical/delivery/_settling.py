@@ -55,7 +55,7 @@ def sent(route: Route, hits: Sequence[Hit], *, timeout: float | None = None) -> 
             return [rejected(f"cannot be sent: {type(error).__name__}")]
         return [verdict for hit in hits for verdict in sent(route, [hit], timeout=timeout)]
     if len(verdicts) != len(hits):
-        log.error("%s: %d verdicts for %d hits", route.to, len(verdicts), len(hits))
+        log.error("%s: verdicts and hits are not as many: %d and %d", route.to, len(verdicts), len(hits))
         return [Verdict("unconfirmed", "miscounted")] * len(hits)
     return verdicts
 

@@ -158,13 +158,13 @@ class ThreadDelivery:
         if last:
             self.spool.close()
         if lost:
-            log.warning("%s: closed with %d hits that could not be delivered in time; they are lost", to, lost)
+            log.warning("%s: closed before all could be delivered: %s", to, _lost(lost))
 
     def close(self, timeout: float | None = None) -> None:
         lost = self._end(None if timeout is None else self.monotonic() + timeout)
         self.spool.close()
         if lost:
-            log.warning("closed with %d hits that could not be delivered in time; they are lost", lost)
+            log.warning("closed before all could be delivered: %s", _lost(lost))
 
     def _end(self, deadline: float | None, *, exiting: bool = False) -> int:
         """Deliver what can be delivered by a time, let the threads end; return how many hits of memory are lost."""
@@ -685,10 +685,13 @@ def _at_exit() -> None:
     for driver in here:
         driver.spool.close()
     if lost:
-        what = "hits were" if lost > 1 else "hit was"
-        log.warning("%d %s lost at exit: the destinations did not answer in time", lost, what)
+        log.warning("%s at exit: the destinations did not answer in time", _lost(lost))
     for bell in ended:
         bell.acquire(timeout=max(0.0, deadline + 0.1 - time.monotonic()))
+
+
+def _lost(count: int) -> str:
+    return "1 hit was lost" if count == 1 else f"{count} hits were lost"
 
 
 def _remote(spool: Spool) -> bool:
