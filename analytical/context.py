@@ -15,6 +15,7 @@ from .errors import ConfigurationError
 __all__ = ["Proxies", "RequestFacts", "current", "from_asgi", "from_wsgi", "serving"]
 
 _LONGEST = 8192
+_FILLS = ("url", "referrer", "client_ip", "user_agent", "language")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -44,6 +45,10 @@ class RequestFacts:
     gpc: bool | None = None
     opted_out: bool | None = None
     hints: Mapping[str, str] | None = None
+
+    def fills(self) -> dict[str, str]:
+        """Return what fills the gaps of a call: common names and values."""
+        return {name: value for name in _FILLS if (value := getattr(self, name))}
 
     def __repr__(self) -> str:
         return "<RequestFacts>"

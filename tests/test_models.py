@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import requests
 import requests_mock as rm
+from hypothesis import given
+from hypothesis import strategies as st
 
 import analytical
 from analytical.context import RequestFacts, serving
@@ -672,3 +674,112 @@ def test_tombstones_stand_beside_a_spool_on_disk_and_not_beside_one_elsewhere(tm
     assert "outbox.db.tombstones" in repr(_tombstones(None, f"sqlite:///{tmp_path}/outbox.db?hits=1"))
     assert _tombstones(None, "redis://127.0.0.1/0") is None
     assert _tombstones(None, object()) is None
+
+
+# -- what the gate recalls ----------------------------------------------------------------------------------------
+
+_SEEN = {
+    "url": ["https://example.com/a", "https://example.com/b?utm_source=x&token=s3cret", "https://example.com/u/a@b.example"],
+    "title": ["A page", "Mail alice@example.com", "", "x" * 6_000, "caf\u00e9", "\ud800 half"],
+    "referrer": ["https://ref.example/", None],
+    "client_ip": ["12.34.56.78", "2001:db8::1", "nobody"],
+    "user_agent": [FIREFOX, "Rarest/0.1 (alice@example.com)"],
+    "language": ["de-DE,de;q=0.9", "klingon" * 3],
+    "client_id": ["1234567890.1700000000", "alice@example.com", "y" * 300],
+    "session_id": ["s1", 17],
+    "name": ["signup", "Anna Smith <anna@example.com>"],
+    "screen": ["390x844", "none"],
+    "properties": [{"plan": "pro"}],
+    "time": [1_700_000_000.0],
+    "route": ["/:page"],
+    "consent": [{"analytics": False}],
+    "priority": [1],
+}  # fmt: skip
+_NEEDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ga4": ("G-1", {"api_secret": "s"}),
+    "googleanalytics": ("UA-1-1", {}),
+    "matomo": ("1", {"endpoint": "https://stats.example.com"}),
+    "snowplow": ("shop", {"endpoint": "https://c.example.com"}),
+    "goatcounter": ("example", {"api_key": "k"}),
+}
+_calls = st.lists(
+    st.tuples(
+        st.sampled_from(["pageview", "event"]),
+        st.fixed_dictionaries(
+            {}, optional={name: st.sampled_from(values) for name, values in _SEEN.items()}
+        ),
+        st.sampled_from([None, RequestFacts(client_ip="12.34.1.1", user_agent=FIREFOX, language="de"),
+                         RequestFacts(dnt=True), RequestFacts(route="/:page", gpc=False)]),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("privacy", ["careful", "strict", "off"])
+@pytest.mark.parametrize(
+    "provider", ["posthog", "plausible", "ga4", "googleanalytics", "matomo", "snowplow", "goatcounter"]
+)
+def test_a_hit_that_is_recalled_is_the_hit_that_would_have_been_made(provider: str, privacy: str) -> None:
+    id, options = _NEEDS.get(provider, ("example", {}))
+
+    def made() -> analytical.Provider:
+        return analytical.Provider(provider, id, privacy=privacy, transport=FakeTransport(), **options)
+
+    @given(_calls)
+    def alike(calls: list[Any]) -> None:
+        quick, thorough = made(), made()
+        thorough._recalls = {}
+        outcomes = []
+        for site in (quick, thorough):
+            with recording() as recorder:
+                answers = []
+                for kind, fields, facts in [*calls, *calls]:  # the second time most of it is known
+                    with serving(facts):
+                        try:
+                            answers.append(site.track_hit(kind, **fields))
+                        except InvalidHit as error:
+                            answers.append(str(error))
+            hits = [{k: v for k, v in hit.to_dict().items() if k not in ("id", "time")} for hit in recorder.hits]
+            outcomes.append((answers, hits, site._told, dict(site.ledger.notes()), site.stats()))
+        assert outcomes[0] == outcomes[1]
+
+    alike()
+
+
+def test_a_page_view_of_what_was_seen_makes_no_draft(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = plausible()
+    page = {"url": "https://example.com/a", "client_ip": "12.34.56.78", "user_agent": FIREFOX, "title": "A"}
+    with recording() as recorder:
+        site.pageview(**page)  # type: ignore[arg-type]
+        monkeypatch.setattr(site, "_draft", None)  # would raise
+        assert site.pageview(**page)  # type: ignore[arg-type]
+        with serving(RequestFacts(url="https://example.com/a", client_ip="12.34.9.9", user_agent=FIREFOX)):
+            assert site.pageview(title="A")
+    first, again, served = recorder.hits
+    assert first.id != again.id
+    assert {hit.client_ip for hit in recorder.hits} == {"12.34.0.0"}
+    assert served.url == "https://example.com/a"
+
+
+def test_a_rule_of_the_application_s_own_is_asked_for_every_hit() -> None:
+    asked: list[str] = []
+
+    def own(value: str) -> str:
+        asked.append(value)
+        return value
+
+    site = plausible(privacy=analytical.Policy.careful(url=own, ip="drop"))
+    with recording():
+        for _ in range(3):
+            site.pageview(url="https://example.com/a", client_ip="12.34.56.78", user_agent=FIREFOX)
+    assert asked == ["https://example.com/a"] * 3
+
+
+def test_a_predicate_of_the_application_s_own_is_given_the_draft() -> None:
+    seen: list[Any] = []
+    policy = analytical.Policy.careful(withhold=lambda draft, facts: seen.append(draft["kind"]))
+    site = plausible(privacy=policy)
+    with recording():
+        for _ in range(2):
+            site.pageview(url="https://example.com/a", user_agent=FIREFOX, client_ip="12.34.56.78")
+    assert seen == ["pageview"] * 2

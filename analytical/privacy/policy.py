@@ -7,14 +7,15 @@ credentials and leaves reports usable; :meth:`Policy.strict` also takes out what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from ..errors import ConfigurationError, did_you_mean
 from ..fields import Fields
-from ..hit import COMMON, Hit, Kind
+from ..hit import COMMON, Hit, Kind, new_id
 from . import levels
 from .address import keep_bits
 from .consent import Facts, decide
@@ -111,6 +112,8 @@ class Policy:
     _rules: Mapping[Kind, Rule | None] = field(init=False, repr=False, compare=False)
     _opaque: Rule | None = field(init=False, repr=False, compare=False)
     _plans: dict[int, _Plan] = field(init=False, repr=False, compare=False, default_factory=dict)
+    #: Whether :meth:`recall` can answer: nothing that this policy asks needs a whole draft.
+    recalls: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         strangers = [kind for kind in self.rules if kind not in _KINDS]
@@ -123,6 +126,8 @@ class Policy:
         named: dict[Kind, Rule | None] = {kind: _named(kind, self.rules.get(kind)) for kind in _KINDS}
         object.__setattr__(self, "_rules", MappingProxyType(named))
         object.__setattr__(self, "_opaque", named["client_id"])
+        of_facts = all(getattr(predicate, "of_facts", False) for predicate in self.withhold)
+        object.__setattr__(self, "recalls", of_facts and bool(self.rules) and not self.routes)
 
     # -- the ready ones
 
@@ -214,9 +219,7 @@ class Policy:
             if reason is not None:
                 notes.append(Note(f"withheld:{reason}", "", "withhold"))
                 return None
-        plan = self._plans.get(id(fields))
-        if plan is None or plan.fields is not fields:
-            plan = self._plan(fields)
+        plan = self._plan(fields)
         steps = plan.steps
         out: dict[str, Any] = {}
         for name, value in draft.items():
@@ -274,6 +277,60 @@ class Policy:
             out["bot"] = draft["bot"]
         return Hit(id=draft["id"], kind=draft["kind"], time=draft["time"], **out)
 
+    def recall(
+        self,
+        kind: str,
+        given: Mapping[str, Any],
+        fields: Fields,
+        *,
+        facts: Facts | None = None,
+        told: Container[Note],
+        needed: Sequence[str],
+    ) -> Hit | None:
+        """Seal a hit of texts that have passed before, as they are: nearly every page view of a site that runs.
+
+        It is what :meth:`seal` would make, without a draft and without notes, because there is nothing new to say. Only
+        for a policy that ``recalls``.
+
+        Args:
+            kind: of the hit.
+            given: common names and values, as the caller gave them.
+            fields: the provider's table.
+            facts: what is known of the visitor's will.
+            told: the notes that were told before.
+            needed: names without which there is no hit.
+
+        Returns:
+            The hit, which happened now; ``None`` where anything is new, is no text or would be withheld: then a draft
+            is made, and :meth:`seal` has the word.
+        """
+        steps = self._plan(fields).steps
+        out: dict[str, Any] = {}
+        try:
+            for name, value in given.items():
+                step = steps.get(name)
+                if step is None or type(value) is not str:
+                    return None
+                apply, same, room, _, _, rule, changed = step
+                if value in same:
+                    sealed = value
+                elif apply is None or apply is rule or changed not in told:
+                    return None
+                else:  # a rule that is quick and remembers nothing
+                    sealed = apply(value)
+                if sealed is None or len(sealed) > room:
+                    return None
+                out[name] = sealed
+            for name in needed:
+                if name not in out:
+                    return None
+            for predicate in self.withhold:
+                if predicate(given, facts) is not None:
+                    return None
+        except Exception:  # noqa: BLE001 - what raises here raises again in seal(), where it is noted
+            return None
+        return Hit(id=new_id(), kind=kind, time=time.time(), **out)
+
     def _native(self, plan: _Plan, native: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
         fields, keys, rules = plan.fields, plan.keys, self._rules
         out: dict[str, Any] = {}
@@ -315,9 +372,11 @@ class Policy:
             return True
 
     def _plan(self, fields: Fields) -> _Plan:
-        if len(self._plans) >= _KEPT_PLANS:
-            self._plans.clear()
-        plan = self._plans[id(fields)] = _Plan(fields, self._rules)
+        plan = self._plans.get(id(fields))
+        if plan is None or plan.fields is not fields:
+            if len(self._plans) >= _KEPT_PLANS:
+                self._plans.clear()
+            plan = self._plans[id(fields)] = _Plan(fields, self._rules)
         return plan
 
     # -- for people
@@ -398,14 +457,18 @@ def _fit(name: str, text: str, chars: int, octets: int, notes: list[Note]) -> st
 
 def _shape(value: Any) -> str:
     if isinstance(value, str):
-        return f"text, {len(value)} characters"
+        return f"text, {_counted(value, 'character')}"
     if isinstance(value, bool):
         return "yes or no"
     if isinstance(value, int | float):
         return "number"
     if isinstance(value, Mapping):
-        return f"mapping, {len(value)} pairs"
-    return f"list, {len(value)} items" if isinstance(value, list) else type(value).__name__
+        return f"mapping, {_counted(value, 'pair')}"
+    return f"list, {_counted(value, 'item')}" if isinstance(value, list) else type(value).__name__
+
+
+def _counted(value: Sized, what: str) -> str:
+    return f"{len(value)} {what}" + ("s" if len(value) != 1 else "")
 
 
 def _named(kind: Kind, rule: Callable[[Any], Any] | None) -> Rule | None:
@@ -500,4 +563,5 @@ def _consent(ask: Callable[[Any], bool | None] | None, *, dnt: bool, gpc: bool) 
     signals = [name for name, wanted in (("DNT: 1", dnt), ("Sec-GPC: 1", gpc)) if wanted]
     says = ["the visitor opted out", *(f"the browser sent {name}" for name in signals), "the application says no"]
     withheld.__doc__ = "; ".join(says)
+    withheld.of_facts = True  # type: ignore[attr-defined]  # of the draft it looks at the consent alone
     return withheld

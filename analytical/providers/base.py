@@ -47,8 +47,6 @@ _WARNED = {
 }
 #: Stands for a kind that the platform does not have, or whose needs only the backend can tell: always missing.
 _UNKNOWN = ("",)
-#: The facts of a request that fill a draft's gaps.
-_FILLS = ("url", "referrer", "client_ip", "user_agent", "language", "route")
 
 
 class Explanation(list[Request]):
@@ -141,6 +139,12 @@ class Shell(Vocabulary):
             "event": tuple(name for name in backend.required.get("event", ()) if name == "name")
         }
         self._bots = bots
+        # The kinds of which the gate may recall what it has seen, because nothing else looks at them; see _hit().
+        kinds = backend.kinds if policy.recalls and bots is None and not self._validates else frozenset()
+        if type(backend).refuse is not Backend.refuse:
+            kinds = frozenset()
+        self._recalls = {kind: self._needed.get(kind, ()) for kind in kinds if not (self._keeps and kind == "event")}
+        self._asks = not plain or type(backend).shortens is not Backend.shortens
         self._tombstones: Tombstones = tombstones or MemoryTombstones()
         self.route = Route(
             to=to,
@@ -355,8 +359,14 @@ class Shell(Vocabulary):
         on_success: OnSuccess | None = None,
         on_failure: OnFailure | None = None,
     ) -> bool:
-        notes: list[Note] = []
         facts = current.get()
+        needed = self._recalls.get(kind)
+        if params is None and needed is not None:
+            given = fields if facts is None else {**facts.fills(), **fields}
+            hit = self.policy.recall(kind, given, self.backend.fields, facts=facts, told=self._told, needed=needed)
+            if hit is not None and not (self._asks and self._objects(hit, given)):
+                return self.submit(hit, on_success, on_failure)
+        notes: list[Note] = []
         draft = self._draft(kind, params, fields, facts, notes)
         if self._bots is not None:
             decision = self._bots(draft.get("user_agent"), facts.hints if facts is not None else None)
@@ -368,6 +378,10 @@ class Shell(Vocabulary):
             elif decision.action == "route" and decision.to is not None:
                 return self._elsewhere(decision.to).forward(draft, on_success, on_failure)
         return self._sealed(draft, facts, notes, on_success, on_failure)
+
+    def _objects(self, hit: Hit, given: Mapping[str, Any]) -> bool:
+        """Tell whether the backend has something to say about a hit of texts alone."""
+        return self.backend.missing(hit.kind, given) is not None or self.backend.shortens(hit)
 
     def forward(self, draft: dict[str, Any], on_success: OnSuccess | None, on_failure: OnFailure | None) -> bool:
         """Send here what was meant for another destination; its platform's own keys do not come along."""
@@ -450,10 +464,9 @@ class Shell(Vocabulary):
     ) -> dict[str, Any]:
         draft: dict[str, Any] = {"kind": kind, "time": time.time(), "id": ""}
         if facts is not None:
-            for name in _FILLS:
-                value = getattr(facts, name)
-                if value:
-                    draft[name] = value
+            draft.update(facts.fills())
+            if facts.route:
+                draft["route"] = facts.route
         if params is not None:
             self._lift(params, draft, notes)
         for name, value in fields.items():

@@ -352,10 +352,6 @@ class Queue:
             return 0.0
         return self._retries[0][0] if self._retries else None
 
-    def expires_at(self) -> float | None:
-        """Return when the next lease runs out, by the monotonic clock."""
-        return self._expiry if self._taken else None
-
     def make_room(self, priority: int, count: int, size: int, evicted: list[Entry], *, oldest: bool) -> bool:
         """Give up waiting hits of lower priority (where ``oldest``, as low too) until ``count`` and ``size`` hold."""
         for low in sorted(self._fresh):
