@@ -34,7 +34,7 @@ ifeq ($(ARGS),)
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest -n 2
 	@$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report --fail-under=90 --skip-covered --format=total
+	$(BIN)/python -m coverage report --fail-under=95 --skip-covered --format=total
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
