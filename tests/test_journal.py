@@ -258,6 +258,7 @@ def test_a_disk_that_is_full_at_the_head_leaves_no_journal_without_one(
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:5]))
     assert not journal.append(b"lost")
     assert list(journals(tmp_path)) == []
+    assert os.listdir(tmp_path) == []  # nor one without a name, for every hit that is refused
     monkeypatch.setattr(os, "write", real)
     assert journal.append(b"kept")
     (name,) = journals(tmp_path)

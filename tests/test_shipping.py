@@ -155,6 +155,35 @@ def test_pieces_that_the_broker_has_already_are_the_same_pieces_again(
     assert list(journals(tmp_path)) == []
 
 
+def test_pieces_of_which_no_answer_came_are_the_same_pieces_again(make: Callable[[], Shipping], broker: Broker) -> None:
+    shipping = make()
+    assert shipping.journal.append(body(0))
+    shipping.ship()
+    assert shipping.journal.append(body(1))
+    broker.refusals = 1
+    with pytest.raises(ConnectionError):
+        shipping.ship()
+    (reader,) = shipping._readers.values()
+    broker.ends = [reader.size()]  # it had them, and only its answer was lost
+    assert shipping.journal.append(body(2))
+    shipping.ship(now=True)
+    assert broker.pieces[1:] == [("web", 1, broker.ends[0]), ("web", 1, reader.size())]
+
+
+def test_a_journal_that_another_process_removed_is_not_held_open(
+    make: Callable[[], Shipping], broker: Broker, tmp_path: Path
+) -> None:
+    other = Journal(tmp_path)
+    assert other.append(body())
+    first, second = make(), make()
+    second.ship(now=True)
+    assert len(second._readers) == 1
+    other.close()
+    first.ship(now=True)  # and removes it
+    second.ship(now=True)
+    assert second._readers == {}
+
+
 def test_a_journal_that_another_process_removed_meanwhile_is_no_error(
     make: Callable[[], Shipping], broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

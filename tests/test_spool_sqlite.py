@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +27,23 @@ from analytical.verdict import DELIVERED, rejected, retry
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "outbox.db"
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Many tests leave a spool as a killed process would; its connection must not outlive the test."""
+    made: list[SqliteSpool] = []
+    begin = SqliteSpool.__init__
+
+    def noted(self: SqliteSpool, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        made.append(self)
+
+    monkeypatch.setattr(SqliteSpool, "__init__", noted)
+    yield
+    for spool in made:
+        if spool._db is not None:
+            spool._db.close()
 
 
 def opened(path: Path, clock: Clock | None = None, **options: Any) -> SqliteSpool:
@@ -163,6 +180,23 @@ def test_journals_are_removed_when_their_process_is_gone_and_they_are_read(path:
     assert len(list(first.directory.glob("*.journal"))) == 1
     first.close()
     assert list(first.directory.glob("*.journal")) == []
+
+
+def test_a_journal_that_another_process_removed_is_not_held_open(path: Path) -> None:
+    clock = Clock()
+    first, second, gone = opened(path, clock), opened(path, clock), opened(path, clock)
+    second.attach("shop")
+    gone.put("web", make_hit())
+    take(first)
+    second.take(1, NOW, to="shop")
+    assert len(second._readers) == 1
+    gone.close()
+    clock.tick(1)
+    take(first)  # and removes it
+    second.take(1, NOW, to="shop")
+    assert second._readers == {}
+    first.close()
+    second.close()
 
 
 def test_a_business_key_counts_once_in_the_window_whatever_process_sends_it(path: Path) -> None:
@@ -360,7 +394,7 @@ def test_a_delivery_that_could_not_be_written_down_is_written_later_and_not_repe
 
 def test_a_newer_schema_is_refused_in_words(path: Path) -> None:
     opened(path).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(ConfigurationError, match="newer version"):
@@ -376,13 +410,13 @@ def test_an_older_schema_is_brought_up_and_keeps_its_hits(path: Path, monkeypatc
     again = opened(path)
     assert len(take(again)) == 1
     again.close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     db.close()
 
 
 def test_another_program_s_database_is_left_alone(path: Path) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE customers(name)")
     db.close()
     with pytest.raises(ConfigurationError, match="another program"):
@@ -679,7 +713,16 @@ def test_a_journal_that_another_process_has_just_removed_is_none(path: Path, mon
     there = sqlite.journals
     monkeypatch.setattr(sqlite, "journals", lambda directory: iter(["gone.journal", *there(directory)]))
     assert spool.waiting("web") == 1
+    assert [row["to"] for row in spool.status()] == ["web"]
     assert urls(take(spool)) == ["1"]
+    spool.close()
+
+
+def test_a_journal_that_gets_its_name_meanwhile_is_no_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [self / ".gone.journal", *there(self, pattern)])
+    spool = opened(path)
+    assert [row["to"] for row in spool.status()] == []
     spool.close()
 
 

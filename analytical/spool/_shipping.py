@@ -78,7 +78,10 @@ class Shipping:
         if not now and still and mono - self._looked < _SECOND:
             return
         self._looked = mono
-        for name in list(journals(self.directory)):
+        names = list(journals(self.directory))
+        for gone in self._readers.keys() - set(names):  # another process has removed it
+            self._readers.pop(gone).close()
+        for name in names:
             try:
                 self._move(name, own=name == own)
             except FileNotFoundError:
@@ -91,7 +94,8 @@ class Shipping:
         orphaned = not own and reader.orphaned()
         if not own and not orphaned:
             return  # its process lives and sees to it
-        # Another may have stopped after the broker had the records and before the file said so: the same pieces again.
+        # The broker may have records without the file saying so, after a kill or an answer that never came: the same
+        # pieces again.
         ends = sorted(end for end in self._ends(name) if end > reader.hint()) if reader.seen < 0 else []
         while True:
             size = reader.size()
@@ -108,7 +112,11 @@ class Shipping:
                     continue
                 groups.setdefault(queued.to, []).append(payload)
             for to, bodies in groups.items():
-                self._carry(to, bodies, name, end)
+                try:
+                    self._carry(to, bodies, name, end)
+                except BaseException:
+                    reader.seen = -1  # the broker may have it all the same: the next time asks
+                    raise
             if end != place:
                 reader.note(end)
             if end >= size or end == place:

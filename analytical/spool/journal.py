@@ -135,11 +135,15 @@ class Journal:
             hidden = self.directory / f".{name}"
             fd = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             file = _File(fd, name)
-            # Locked and headed before it has its name: a reader that finds it never takes it for a dead process's.
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if os.write(fd, _HEAD.pack(_MAGIC, HEADER)) != HEADER:
-                raise OSError("disk full")
-            os.rename(hidden, self.directory / name)
+            try:
+                # Locked and headed before it has its name: a reader that finds it never takes it for a dead process's.
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if os.write(fd, _HEAD.pack(_MAGIC, HEADER)) != HEADER:
+                    raise OSError("disk full")
+                os.rename(hidden, self.directory / name)
+            except OSError:
+                hidden.unlink(missing_ok=True)  # or a full disk would gather one for every hit that it refuses
+                raise
             if self._fsync:
                 _sync_directory(self.directory)
             self._file = file

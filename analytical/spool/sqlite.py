@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -492,7 +492,10 @@ class SqliteSpool:
     def _unfiled(self) -> set[str]:
         found: set[str] = set()
         for name in journals(self.directory):
-            reader = JournalReader(self.directory / name)
+            try:
+                reader = JournalReader(self.directory / name)
+            except FileNotFoundError:
+                continue  # it has been filed meanwhile
             payloads, _ = reader.read(reader.hint())
             reader.close()
             found.update(queued.to for payload in payloads if (queued := _queued(payload)) is not None)
@@ -516,7 +519,10 @@ class SqliteSpool:
         self._same_file()
         moved = 0
         own = self._journal.name
-        for name in list(journals(self.directory)):
+        names = list(journals(self.directory))
+        for gone in self._readers.keys() - set(names):  # another process has removed it
+            self._readers.pop(gone).close()
+        for name in names:
             try:
                 moved += self._move(name, now, own=name == own)
             except FileNotFoundError:
@@ -997,8 +1003,9 @@ class SqliteSpool:
     def _tidy(self) -> None:
         # A process that died while it began a journal leaves a nameless one, without records.
         for left in self.directory.glob(".*.journal"):
-            if self._clock() - left.stat().st_mtime > 3_600:
-                left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it got its name meanwhile
+                if self._clock() - left.stat().st_mtime > 3_600:
+                    left.unlink()
 
     def _try_lock(self, name: str) -> int | None:
         try:
