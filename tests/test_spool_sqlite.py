@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -695,6 +696,35 @@ def test_a_place_that_is_no_directory_refuses_hits_and_says_so(path: Path, caplo
     assert spool.waiting("web") == 0
     assert "locks cannot be made: FileExistsError" in caplog.text
     assert "cannot be read: NotADirectoryError" in caplog.text
+    spool.close()
+
+
+@pytest.mark.parametrize("opened_before", [True, False])
+def test_a_process_without_a_free_descriptor_waits_until_it_has_one(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, opened_before: bool
+) -> None:
+    spool = opened(path)
+    spool.put("web", make_hit(1))
+    batch = take(spool)
+    spool.put("web", make_hit(2))
+    if not opened_before:
+        assert spool._db is not None
+        spool._db.close()
+        spool._db = None
+
+    def none_left(*args: Any, **options: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", none_left)
+        patch.setattr(os, "scandir", none_left)
+        assert take(spool) == []
+        assert spool.settle(batch, [DELIVERED], NOW) == [True]
+        assert take(spool) == []
+    assert caplog.text.count("cannot be read: OSError") == 1
+    assert urls(take(spool)) == ["2"]
+    counts = balanced(spool)
+    assert (counts["delivered"], counts["pending"]) == (1, 1)
     spool.close()
 
 

@@ -516,10 +516,14 @@ class SqliteSpool:
         if mono - self._looked < self._pace and not self._behind():
             return 0
         self._looked = mono
-        self._same_file()
         moved = 0
         own = self._journal.name
-        names = list(journals(self.directory))
+        try:
+            self._same_file()
+            names = list(journals(self.directory))
+        except OSError as error:
+            self._complain(f"the outbox cannot be read: {type(error).__name__}")
+            return 0
         for gone in self._readers.keys() - set(names):  # another process has removed it
             self._readers.pop(gone).close()
         for name in names:
@@ -612,6 +616,9 @@ class SqliteSpool:
             if not self._survivable(error):
                 self._set_aside(error)
             return
+        except OSError as error:
+            self._complain(f"the outbox cannot be read: {type(error).__name__}")
+            return
         for seq, attempts, since, due, body in rows:
             destination.cursor = seq
             hit = _decoded(body)
@@ -644,6 +651,9 @@ class SqliteSpool:
             if not self._survivable(error) and again:
                 self._set_aside(error)
                 self._write_settled(now, again=False)  # before what was saved of the old file is taken anew
+            return
+        except OSError as error:
+            self._complain(f"the outbox cannot be written: {type(error).__name__}")
             return
         for destination in waiting:
             destination.unsettled.clear()
