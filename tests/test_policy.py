@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import analytical
 from analytical import utils
-from analytical.errors import ConfigurationError
+from analytical.errors import ConfigurationError, InvalidHit
 from analytical.fields import Fields
 from analytical.hit import Hit
 from analytical.privacy import Note, Policy, Rule
 from analytical.privacy import policy as module
+from analytical.testing import FakeTransport, recording
 
 FIELDS = Fields(url="dl", title="dt", kinds={"z": "plain", "el": "text", "ep": "properties", "uip2": "ip"})
 CHROME = (
@@ -419,3 +421,43 @@ def test_a_receipt_leaves_out_what_nobody_gave() -> None:
 @pytest.mark.parametrize("policy", [Policy.careful(), Policy.strict()], ids=["careful", "strict"])
 def test_a_referrer_that_is_no_text_does_not_pass(policy: Policy) -> None:
     assert sealed(policy, url="https://example.com/", referrer=17).referrer is None
+
+
+# -- what is recalled ---------------------------------------------------------------------------------------------
+
+
+def recall(policy: Policy, **given: Any) -> Hit | None:
+    return policy.recall("pageview", given, FIELDS, told=set(), needed=())
+
+
+def test_an_empty_text_that_passed_elsewhere_is_not_recalled_because_it_means_absent() -> None:
+    site = analytical.Provider("umami", "b59e9c65-ae32-47f1-8400-119fcf4861c4", transport=FakeTransport())
+    with recording() as recorder:
+        site.event("order", url="https://example.com/", properties={"coupon": ""})
+        site.event("order", url="https://example.com/", title="")
+        with pytest.raises(InvalidHit, match="name="):
+            site.event("", url="https://example.com/")
+    assert recorder.hits[-1].title is None
+
+
+def test_a_text_is_recalled_only_for_a_name_that_takes_any_text() -> None:
+    policy = Policy("own", Policy.careful().rules)
+    assert sealed(policy, currency="EUR", title="EUR").currency == "EUR"
+    assert recall(policy, currency="EUR", title="EUR") is not None
+    assert recall(policy, consent="EUR") is None
+
+
+def test_a_policy_that_seals_in_its_own_way_recalls_nothing() -> None:
+    class Own(Policy):
+        def seal(self, draft: dict[str, Any], *args: Any, **more: Any) -> Hit | None:
+            return super().seal({**draft, "title": "own"}, *args, **more)
+
+    policy = Own("own", Policy.careful().rules)
+    assert seal(policy, url="https://example.com/")[0] is not None
+    assert recall(policy, url="https://example.com/") is None
+
+
+@pytest.mark.parametrize("policy", [Policy.strict(), Policy.careful(withhold=lambda draft, facts: None)])
+def test_a_policy_that_needs_a_whole_draft_recalls_nothing(policy: Policy) -> None:
+    assert sealed(policy, url="https://example.com/user/5").url == "https://example.com/user/5"
+    assert recall(policy, url="https://example.com/user/5") is None

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 from ..errors import ConfigurationError, did_you_mean
 from ..fields import Fields
 from ..hit import COMMON, Hit, Kind, new_id
+from ..values import TEXTUAL
 from . import levels
 from .address import keep_bits
 from .consent import Facts, decide
@@ -65,11 +66,13 @@ _Step = tuple[Callable[[Any], Any] | None, "dict[Any, Any]", int, int, int, Rule
 class _Plan:
     """What to do with each name of one table of fields."""
 
-    __slots__ = ("fields", "keys", "steps")
+    __slots__ = ("fields", "keys", "steps", "texts")
 
     def __init__(self, fields: Fields, rules: Mapping[Kind, Rule | None]) -> None:
         self.fields = fields
         self.steps: dict[str, _Step] = {name: self.step(fields, rules, name, kind) for name, kind in COMMON.items()}
+        # A call takes any text for these; for the others it is refused, or must have a form.
+        self.texts = {name: step for name, step in self.steps.items() if name in TEXTUAL}
         self.keys: dict[str, _Step] = {}
 
     @staticmethod
@@ -127,7 +130,8 @@ class Policy:
         object.__setattr__(self, "_rules", MappingProxyType(named))
         object.__setattr__(self, "_opaque", named["client_id"])
         of_facts = all(getattr(predicate, "of_facts", False) for predicate in self.withhold)
-        object.__setattr__(self, "recalls", of_facts and bool(self.rules) and not self.routes)
+        plain = type(self).seal is Policy.seal and not self.routes
+        object.__setattr__(self, "recalls", of_facts and bool(self.rules) and plain)
 
     # -- the ready ones
 
@@ -289,8 +293,8 @@ class Policy:
     ) -> Hit | None:
         """Seal a hit of texts that have passed before, as they are: nearly every page view of a site that runs.
 
-        It is what :meth:`seal` would make, without a draft and without notes, because there is nothing new to say. Only
-        for a policy that ``recalls``.
+        It is what :meth:`seal` would make, without a draft and without notes, because there is nothing new to say. A
+        policy that does not ``recalls`` answers ``None``.
 
         Args:
             kind: of the hit.
@@ -304,12 +308,14 @@ class Policy:
             The hit, which happened now; ``None`` where anything is new, is no text or would be withheld: then a draft
             is made, and :meth:`seal` has the word.
         """
-        steps = self._plan(fields).steps
+        if not self.recalls:
+            return None
+        texts = self._plan(fields).texts
         out: dict[str, Any] = {}
         try:
             for name, value in given.items():
-                step = steps.get(name)
-                if step is None or type(value) is not str:
+                step = texts.get(name)
+                if step is None or type(value) is not str or not value:  # an empty one means absent
                     return None
                 apply, same, room, _, _, rule, changed = step
                 if value in same:
