@@ -6,8 +6,11 @@ The differences that are meant (see docs/howto/migrate-snowplow) are named in ``
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import logging
+import pickle
+import threading
 import warnings
 from collections import UserDict
 from collections.abc import Callable, Iterator
@@ -597,15 +600,21 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
     ("track_page_view", ("",), "page_url"),
     ("track_page_view", (None,), "page_url"),
     ("track_page_view", ("u", 5), "page_title"),
+    ("track_page_view", ("u", 0), "page_title"),
+    ("track_page_view", ("u", None, []), "referrer"),
     ("track_page_view", ("u", None, None, {}), "context"),
     ("track_page_view", ("u", None, None, ["x"]), "context"),
     ("track_page_view", ("u", None, None, None, "now"), "tstamp"),
     ("track_page_ping", ("u", None, None, "1"), "min_x"),
     ("track_struct_event", ("", "a"), "category"),
+    ("track_struct_event", ("c", "a", False), "label"),
+    ("track_struct_event", ("c", "a", None, 0), "property_"),
     ("track_struct_event", ("c", "a", None, None, "2"), "value"),
     ("track_struct_event", ("c", "a", None, None, float("nan")), "value"),
     ("track_struct_event", ("c", "a", None, None, True), "value"),
     ("track_screen_view", (), "at least one"),
+    ("track_mobile_screen_view", ("n", ""), "id_"),
+    ("track_mobile_screen_view", ("n", None, 5), "type: expected text or None"),
     ("track_link_click", ("t", None, "class"), "element_classes"),
     ("track_link_click", ("t", None, [1]), "element_classes"),
     ("track_add_to_cart", ("s", 1.5), "quantity"),
@@ -613,6 +622,7 @@ BAD: list[tuple[str, tuple[Any, ...], str]] = [
     ("track_form_change", ("f", "e", "INPUT", "24", "wish"), "type_"),
     ("track_form_submit", ("f", None, [{"name": "n"}]), "elements"),
     ("track_form_submit", ("f", None, ["n"]), "elements"),
+    ("track_form_submit", ("f", None, 0), "elements"),
     ("track_site_search", ([],), "terms"),
     ("track_site_search", (["a"], ["b"]), "filters"),
     ("track_site_search", (["a"], {"b": 1}), "filters"),
@@ -630,6 +640,20 @@ def test_a_value_of_the_wrong_kind_is_named(name: str, arguments: tuple[Any, ...
     with pytest.raises((TypeError, ValueError), match=words):
         getattr(ours.Tracker(kept), name)(*arguments)
     assert kept.payloads == []
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ours.PageView("u", 0), "page_title"),
+        (lambda: ours.PagePing("u", None, []), "referrer"),
+        (lambda: ours.StructuredEvent("c", "a", False), "label"),
+        (lambda: ours.StructuredEvent("c", "a", None, {}), "property_"),
+    ],
+)
+def test_a_wrong_value_that_is_empty_is_named_by_event_objects_too(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make()
 
 
 @pytest.mark.parametrize("items", [[1], [{"sku": "s", "price": 1}], [{"sku": "s", "price": 1, "quantity": 1, "x": 1}]])
@@ -685,6 +709,9 @@ def test_values_of_other_kinds_pass_without_contracts() -> None:
     assert said["change"]["type"] == "wish"
     assert only(lambda t: t.track_struct_event("c", "a", value="2"))["se_va"] == "2"
     assert only(lambda t: t.track_page_ping("u", min_x="1"))["pp_mix"] == "1"
+    assert only(lambda t: t.track_page_view("u", 0))["page"] == 0
+    assert "url" not in only(lambda t: t.track(ours.PageView("")))
+    assert not {"se_ca", "se_va"} & set(only(lambda t: t.track_struct_event("", "a", value="")))
 
 
 def test_an_event_object_is_needed() -> None:
@@ -697,3 +724,123 @@ def test_an_event_object_is_needed() -> None:
     for value in ("now", True, -1, float("inf")):
         with pytest.raises((TypeError, ValueError), match="value"):
             ours.TrueTimestamp(value)
+
+
+def every_call(package: Any, tracker: Any) -> None:
+    tracker.track_page_view("u", "t", tstamp=5).track_page_ping("u", min_x=1).track_struct_event("c", "a", value=2)
+    tracker.track_screen_view("n").track_mobile_screen_view("n", ID).track_link_click("t", context=[])
+    tracker.track_add_to_cart("s", 1).track_form_submit("f").track_site_search(["a"])
+    tracker.track_unstruct_event(package.SelfDescribingJson(THING, {"a": 1}))
+    about = [package.SelfDescribingJson(THING, {"b": 1})]
+    subject = package.Subject().set_user_id("u")
+    items = [{"sku": "s", "price": 1, "quantity": 1}]
+    tracker.track_ecommerce_transaction("o", 1, items=items, context=about, tstamp=7, event_subject=subject)
+
+
+def test_a_subclass_that_overrides_track_sees_every_event() -> None:
+    def watched(package: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+        seen: list[Any] = []
+        kept = Kept()
+
+        class Watched(package.Tracker):
+            def track(self, event: Any) -> Any:
+                seen.append((type(event).__name__, getattr(event, "page_url", None)))
+                event.context = [*event.context, package.SelfDescribingJson(THING, {"added": True})]
+                return super().track(event)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            every_call(package, Watched("cf", kept, app_id="CF63A"))
+        return seen, kept.payloads
+
+    (seen, mine), (expected, peers) = watched(ours), watched(theirs)
+    assert seen == expected
+    assert len(mine) == len(peers) == 12
+    for one, peer in zip(mine, peers, strict=True):
+        assert set(one) == set(peer)
+        assert {name: one[name] for name in one if name not in OURS} == {
+            name: peer[name] for name in peer if name not in OURS
+        }
+
+
+def test_a_subclass_that_overrides_track_can_withhold_everything() -> None:
+    class OptedOut(ours.Tracker):
+        def track(self, event: ours.Event) -> None:
+            return None
+
+    kept = Kept()
+    every_call(ours, OptedOut("cf", kept))
+    assert kept.payloads == []
+
+
+def test_a_subclass_may_complete_payloads_and_describe_events() -> None:
+    class Marked(ours.Tracker):
+        described = 0
+
+        def complete_payload(self, event: ours.Event) -> ours.Payload:
+            made = super().complete_payload(event)
+            made.add("co", "mark")
+            return made
+
+        def track_self_describing_event(self, *args: Any, **named: Any) -> Marked:
+            self.described += 1
+            return super().track_self_describing_event(*args, **named)
+
+    kept = Kept()
+    tracker = Marked("cf", kept)
+    every_call(ours, tracker)
+    assert {one["co"] for one in kept.payloads} == {"mark"}
+    assert tracker.described == 6  # all that have a schema, but for the screen of a mobile application, as in 1.x
+    tracker.track_struct_event("c", "a", None, None, None, 1368725287000)
+    assert (kept.payloads[-1]["dtm"], kept.payloads[-1]["ttm"]) == (1368725287000, 1368725287000)
+
+
+def test_track_can_be_patched_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    kept = Kept()
+    tracker = ours.Tracker("cf", kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(ours.Tracker, "track", lambda self, event: seen.append(event))
+        tracker.track_page_view("u").track_link_click("t")
+    tracker.track = seen.append
+    tracker.track_page_view("u")
+    assert [type(event).__name__ for event in seen] == ["PageView", "SelfDescribing", "PageView"]
+    assert kept.payloads == []
+
+
+def test_a_copied_tracker_has_a_subject_of_its_own() -> None:
+    kept = Kept()
+    first = ours.Tracker("cf", kept, subject=ours.Subject().set_user_id("a"))
+    second = copy.copy(first).set_subject(ours.Subject().set_user_id("b"))
+    first.track_page_view("u")
+    second.track_page_view("u")
+    assert [one["uid"] for one in kept.payloads] == ["a", "b"]
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda subject: pickle.loads(pickle.dumps(subject))])
+def test_a_copied_subject_is_at_home_where_it_was_copied(again: Callable[[ours.Subject], ours.Subject]) -> None:
+    first = ours.Subject().set_user_id("a")
+    second = again(first).set_user_id("b")
+    elsewhere: list[Any] = []
+    thread = threading.Thread(target=lambda: elsewhere.append(second.standard_nv_pairs["uid"]))
+    thread.start()
+    thread.join()
+    assert (first.standard_nv_pairs["uid"], elsewhere) == ("a", ["b"])
+
+
+def test_what_every_event_gets_can_be_changed_by_hand() -> None:
+    kept = Kept()
+    tracker = ours.Tracker("cf", kept)
+    tracker.standard_nv_pairs["aid"] = "other"
+    tracker.track_page_view("u")
+    tracker.standard_nv_pairs = {"tv": "mine", "tna": ""}
+    assert tracker.subject is not None
+    tracker.subject.standard_nv_pairs = {"p": "web"}
+    tracker.track_page_view("u")
+    assert kept.payloads[0]["aid"] == "other"
+    assert {name: kept.payloads[1].get(name) for name in ("tv", "tna", "aid", "p")} == {
+        "tv": "mine",
+        "tna": None,
+        "aid": None,
+        "p": "web",
+    }

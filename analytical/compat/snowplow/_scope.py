@@ -54,6 +54,10 @@ class Scoped(Generic[T]):
         task = _task()
         self._task = None if task is None else weakref.ref(task)
 
+    def __reduce__(self) -> tuple[type[Scoped[T]], tuple[T]]:
+        # A copy is at home where it is made.
+        return type(self), (self.get(),)
+
     def get(self) -> T:
         """Return what holds here."""
         changes = _changes.get()

@@ -324,13 +324,13 @@ def page(event: str, page_url: str, page_title: str | None, referrer: str | None
     """Return a page's view or ping in the protocol's keys."""
     contracts.text("page_url", page_url, empty=False)
     pairs: PayloadDict = {"e": event, "url": page_url}
-    if page_title:
+    if page_title is not None and page_title != "":
         contracts.text("page_title", page_title, optional=True)
         pairs["page"] = page_title
-    if referrer:
+    if referrer is not None and referrer != "":
         contracts.text("referrer", referrer, optional=True)
         pairs["refr"] = referrer
-    return pairs
+    return pairs if page_url else filled(pairs)
 
 
 def structured(
@@ -340,16 +340,16 @@ def structured(
     contracts.text("category", category, empty=False)
     contracts.text("action", action, empty=False)
     pairs: PayloadDict = {"e": "se", "se_ca": category, "se_ac": action}
-    if label:
+    if label is not None and label != "":
         contracts.text("label", label, optional=True)
         pairs["se_la"] = label
-    if property_:
+    if property_ is not None and property_ != "":
         contracts.text("property_", property_, optional=True)
         pairs["se_pr"] = property_
     if value is not None:
         contracts.number("value", value)
         pairs["se_va"] = value
-    return pairs
+    return pairs if category and action and value else filled(pairs)
 
 
 def screen(
@@ -366,19 +366,19 @@ def screen(
     contracts.text("name", name, empty=False)
     data = {"id": id_, "name": name}
     if type is not None:
-        contracts.text("type", type)
+        contracts.text("type", type, optional=True)
         data["type"] = type
     if previous_name is not None:
-        contracts.text("previous_name", previous_name)
+        contracts.text("previous_name", previous_name, optional=True)
         data["previousName"] = previous_name
     if previous_id is not None:
-        contracts.text("previous_id", previous_id)
+        contracts.text("previous_id", previous_id, optional=True)
         data["previousId"] = previous_id
     if previous_type is not None:
-        contracts.text("previous_type", previous_type)
+        contracts.text("previous_type", previous_type, optional=True)
         data["previousType"] = previous_type
     if transition_type is not None:
-        contracts.text("transition_type", transition_type)
+        contracts.text("transition_type", transition_type, optional=True)
         data["transitionType"] = transition_type
     return data
 

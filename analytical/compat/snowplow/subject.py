@@ -106,6 +106,10 @@ class Subject(Subjective):
         """The names and values that every event gets."""
         return self._pairs.get()
 
+    @standard_nv_pairs.setter
+    def standard_nv_pairs(self, pairs: dict[str, Any]) -> None:
+        self._pairs.set(pairs)
+
     def _set(self, name: str, value: Any) -> Self:
         self._pairs.set({**self._pairs.get(), name: value})
         return self

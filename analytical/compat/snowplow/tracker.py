@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
@@ -12,7 +12,21 @@ from ...hit import new_id
 from ...providers.snowplow import SCHEMAS
 from . import contracts
 from ._scope import Scoped
-from .events import Event, can_describe, entities, page, pair, screen, structured, write_containers
+from .events import (
+    Event,
+    PagePing,
+    PageView,
+    ScreenView,
+    SelfDescribing,
+    StructuredEvent,
+    can_describe,
+    entities,
+    page,
+    pair,
+    screen,
+    structured,
+    write_containers,
+)
 from .payload import EMPTY, Payload, filled, written
 from .self_describing_json import SelfDescribingJson
 from .subject import DEFAULT_PLATFORM, Subject, Subjective
@@ -88,12 +102,25 @@ class Tracker(Subjective):
         self.encode_base64 = bool(given.get("encode_base64", True))
         self.json_encoder = json_encoder
         self.standard_nv_pairs = {"tv": VERSION, "tna": given.get("namespace"), "aid": given.get("app_id")}
-        self._standard = {name: value for name, value in self.standard_nv_pairs.items() if value}
+        self._filled: dict[str, Any] | None = filled(self._standard)
         if isinstance(validate, (str, PathLike)):
             from ...schemas import checker
 
             validate = checker(validate)
         self._validate = validate
+
+    # -- what a subclass, or whoever tests, may put something of its own in the place of; every call passes it then
+
+    _overridden = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._overridden = any(getattr(cls, name) is not getattr(Tracker, name) for name in _PASSED)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _PASSED:
+            super().__setattr__("_overridden", True)
 
     # -- whom it is about
 
@@ -118,6 +145,16 @@ class Tracker(Subjective):
             self._subject.set(subject)
         subject._set(name, value)
         return self
+
+    @property
+    def standard_nv_pairs(self) -> dict[str, Any]:
+        """The names and values that every event gets from its tracker."""
+        self._filled = None  # whoever has it may change it
+        return self._standard
+
+    @standard_nv_pairs.setter
+    def standard_nv_pairs(self, pairs: dict[str, Any]) -> None:
+        self._filled, self._standard = None, pairs
 
     # -- emitters
 
@@ -146,7 +183,8 @@ class Tracker(Subjective):
 
     def get_namespace(self) -> str | None:
         """Return the tracker's name."""
-        return self.standard_nv_pairs["tna"]
+        found: str | None = self._standard["tna"]
+        return found
 
     @staticmethod
     def get_uuid() -> str:
@@ -183,7 +221,7 @@ class Tracker(Subjective):
             pairs["dtm"] = time.time_ns() // 1_000_000
         if "p" not in pairs:
             pairs["p"] = DEFAULT_PLATFORM
-        pairs.update(self._standard)
+        pairs.update(filled(self._standard) if self._filled is None else self._filled)
 
     def _emit(self, pairs: dict[str, Any]) -> str | None:
         if len(self.emitters) == 1:
@@ -217,6 +255,11 @@ class Tracker(Subjective):
         own: str | None = None,
     ) -> Self:
         """Complete an event and hand it to the emitters; ``own`` is its data with their schema, as JSON text."""
+        if own is None and (self._overridden or Tracker.track is not _TRACK):
+            kind = _EVENTS.get(pairs["e"], Event)
+            event = kind.__new__(kind)
+            Event.__init__(event, pairs)
+            return self._tracked(event, context, tstamp, event_subject)
         if context is not None and tstamp is None and isinstance(context, (int, float, Timestamp)):
             # The documentation's own example counts one None too few before the time.
             context, tstamp = None, context
@@ -237,6 +280,18 @@ class Tracker(Subjective):
             pairs.update(filled(subject.standard_nv_pairs))
         self._finish(pairs)
         self._emit(pairs)
+        return self
+
+    def _tracked(self, event: Event, context: Context, tstamp: Tstamp, event_subject: Subject | None) -> Self:
+        """Hand an event to :meth:`track`, as 1.x does with each."""
+        if context is not None and tstamp is None and isinstance(context, (int, float, Timestamp)):
+            context, tstamp = None, context
+        event.context = entities(context)
+        event.true_timestamp = tstamp
+        event.event_subject = event_subject
+        if tstamp is not None and not isinstance(tstamp, Timestamp):
+            event.payload.nv_pairs["dtm"] = int(tstamp)
+        self.track(event)
         return self
 
     def track_page_view(
@@ -328,7 +383,11 @@ class Tracker(Subjective):
         event_subject: Subject | None = None,
     ) -> Self:
         """Track that a screen of a mobile application was shown; without an id it gets one. See :class:`ScreenView`."""
-        data = screen(id_ or new_id(), name, type, previous_name, previous_id, previous_type, transition_type)
+        id_ = self.get_uuid() if id_ is None else id_
+        if self._overridden or Tracker.track is not _TRACK:
+            event = ScreenView(id_, name, type, previous_name, previous_id, previous_type, transition_type)
+            return self._tracked(event, context, tstamp, event_subject)
+        data = screen(id_, name, type, previous_name, previous_id, previous_type, transition_type)
         return self._described("screen_view", data, context, tstamp, event_subject)
 
     def track_struct_event(
@@ -358,11 +417,22 @@ class Tracker(Subjective):
     ) -> Self:
         """Track an event that a schema describes. The other arguments are those of :meth:`track_page_view`."""
         can_describe(event_json)
+        if self._overridden or Tracker.track is not _TRACK:
+            return self._tracked(SelfDescribing(event_json), context, tstamp, event_subject)
         if self._validate is not None:
             self._check([event_json])
         return self._said({"e": "ue"}, context, tstamp, event_subject, pair(event_json, self.json_encoder))
 
-    track_unstruct_event = track_self_describing_event
+    def track_unstruct_event(
+        self,
+        event_json: SelfDescribingJson,
+        context: Context = None,
+        tstamp: Tstamp = None,
+        event_subject: Subject | None = None,
+    ) -> Self:
+        """Do as :meth:`track_self_describing_event`; its older name."""
+        self.track_self_describing_event(event_json, context, tstamp, event_subject)
+        return self
 
     def track_link_click(
         self,
@@ -487,10 +557,14 @@ class Tracker(Subjective):
         if form_classes is not None:
             contracts.texts("form_classes", form_classes)
             data["formClasses"] = form_classes
-        if elements:
-            whole = list(elements) if isinstance(elements, list) or not isinstance(elements, Mapping) else [elements]
-            contracts.form_elements("elements", whole)
-            data["elements"] = [dict(one) for one in whole]
+        if elements is not None:
+            if not isinstance(elements, (list, Iterable)):
+                raise TypeError(f"elements: expected a list of mappings, got {type(elements).__name__}")
+            one_alone = elements and not isinstance(elements, list) and isinstance(elements, Mapping)
+            whole: list[Any] = [elements] if one_alone else list(elements)
+            if whole:
+                contracts.form_elements("elements", whole)
+                data["elements"] = [dict(one) for one in whole]
         return self._described("form_submit", data, context, tstamp, event_subject)
 
     def track_site_search(
@@ -629,13 +703,28 @@ class Tracker(Subjective):
         event_subject: Subject | None,
     ) -> Self:
         schema = SCHEMAS[kind]
+        if self._overridden or Tracker.track is not _TRACK:
+            self.track_self_describing_event(SelfDescribingJson(schema, data), context, tstamp, event_subject)
+            return self
         if self._validate is not None:
             self._check([SelfDescribingJson(schema, data)])
         own = f'{{"schema": "{schema}", "data": {written(data, self.json_encoder)}}}'
         return self._said({"e": "ue"}, context, tstamp, event_subject, own)
 
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        # The subject itself is shared, as by any copy; which one it is, each says for itself.
+        made._subject = Scoped(self._subject.get())
+        return made
+
     def __repr__(self) -> str:
         return f"<Tracker {self.get_namespace() or ''} {len(self.emitters)} emitters>"
+
+
+_TRACK = Tracker.track  # what it is unless a test patches the class
+_PASSED = ("track", "complete_payload", "track_self_describing_event")
+_EVENTS: dict[str, type[Event]] = {"pv": PageView, "pp": PagePing, "se": StructuredEvent}
 
 
 def _can_input(emitter: Any) -> None:
