@@ -74,6 +74,29 @@ class TestJsonLines(SinkContract):
             with pytest.raises(SinkError, match="another run"):
                 self.store((one, first))
 
+    def test_a_run_that_ends_between_the_look_and_the_lock_keeps_what_it_wrote(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import fcntl
+
+        one, first = self.records(1, ("/", 1))
+        self.store((one, first))
+        path = self.place / "deep" / "stats.jsonl"
+        written = path.read_bytes()
+        flock = fcntl.flock
+
+        def late(number: int, how: int) -> None:
+            # The other run had this very file open as its part; it is renamed, and the lock is free again.
+            part = path.with_name(".stats.jsonl.part")
+            part.write_bytes(written)
+            part.replace(path)
+            flock(number, how)
+
+        monkeypatch.setattr(fcntl, "flock", late)
+        with pytest.raises(SinkError, match="another run"):
+            self.store((one, first))
+        assert path.read_bytes() == written
+
     def test_what_a_killed_run_left_is_swept_up(self) -> None:
         one, first = self.records(1, ("/", 1))
         (self.place / "deep").mkdir()

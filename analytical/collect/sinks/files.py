@@ -83,6 +83,9 @@ class FileSink(Sink):
         # Opened for appending, so that nothing is cut off before the lock says that nobody else writes it.
         with part.open("ab", buffering=1 << 18) as out:
             _lock(out, path)
+            if not _is_at(out, part):
+                # The run that held the lock has ended since this was opened: it is the file itself by now, or nothing.
+                raise SinkError(f"{path}: another run has just written this file; run again")
             out.truncate(0)
             if path.exists():
                 os.chmod(part, path.stat().st_mode & 0o777)
@@ -174,6 +177,13 @@ def _lock(out: Any, path: Path) -> None:
         fcntl.flock(out.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SinkError(f"{path}: another run is writing this file; let it end, or give each its own") from None
+
+
+def _is_at(out: Any, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(out.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_directory(directory: Path) -> None:
