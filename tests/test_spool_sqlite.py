@@ -288,6 +288,23 @@ def test_a_purge_beside_a_running_worker_keeps_the_books(path: Path) -> None:
     operator.close()
 
 
+def test_what_an_operator_purges_a_running_worker_sends_no_more(path: Path) -> None:
+    clock = Clock()
+    worker, operator = opened(path, clock), opened(path, clock)
+    for n in range(4):
+        worker.put("web", make_hit(n))
+    away = take(worker, 2)
+    assert worker.settle(away[:1], [retry(5.0)], NOW) == [True]
+    assert operator.purge() == 4
+    clock.tick(1)
+    assert take(worker, now=NOW + 10) == []
+    worker.settle(away[1:], [DELIVERED], NOW)  # it was on its way
+    counts = balanced(worker)
+    assert (counts["dropped"], counts["delivered"], counts["pending"]) == (4, 0, 0)
+    worker.close()
+    operator.close()
+
+
 def test_due_times_survive_a_restart_and_can_be_called_off(path: Path) -> None:
     spool = opened(path)
     spool.put("web", make_hit())

@@ -86,7 +86,20 @@ class _Queued(msgspec.Struct):
 class _Destination:
     """What this process keeps about one destination."""
 
-    __slots__ = ("base", "cursor", "known", "lock", "lost", "prefix", "queue", "refused", "tried", "unsettled")
+    __slots__ = (
+        "base",
+        "compared",
+        "cursor",
+        "known",
+        "lock",
+        "lost",
+        "prefix",
+        "queue",
+        "refused",
+        "tried",
+        "unsettled",
+        "version",
+    )
 
     def __init__(self, to: str, queue: Queue) -> None:
         self.queue = queue
@@ -95,6 +108,9 @@ class _Destination:
         self.lost: Lost | None = None
         self.lock: int | None = None
         self.tried = -1e9
+        #: When the hits here were last compared with the file, and the state of the file then.
+        self.compared = -1e9
+        self.version = -1
         self.refused = 0
         #: The counts of all time when this process began to look; and the last that could be read.
         self.base: dict[str, int] | None = None
@@ -247,6 +263,7 @@ class SqliteSpool:
                 if destination.queue.ready() < limit:
                     self._bring_in(now)
                     self._load(name, destination, now)
+                self._forget(name, destination, now)
                 taken = destination.queue.take(limit, now)
                 if taken:
                     return taken
@@ -637,6 +654,30 @@ class SqliteSpool:
                 queue.append(entry)
         if destination.unsettled:
             self._write_settled(now)
+
+    def _forget(self, to: str, destination: _Destination, now: float) -> None:
+        """Let go of waiting hits that an operator has deleted meanwhile; looked at once a second."""
+        mono = self._monotonic()
+        if self._db is None or not destination.queue.count or mono - destination.compared < _SECOND:
+            return
+        destination.compared = mono
+        try:
+            # Moved by other processes' writing alone: https://sqlite.org/pragma.html#pragma_data_version
+            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+            if version == destination.version:
+                return
+            waiting = [entry for entry in destination.queue if not entry.state]
+            reach = (self._number(to), min((entry.seq for entry in waiting), default=0), destination.cursor)
+            rows = self._db.execute("SELECT seq FROM hits WHERE dest=? AND seq BETWEEN ? AND ?", reach).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not self._survivable(error):
+                self._set_aside(error)
+            return
+        destination.version = version
+        there = {seq for (seq,) in rows}
+        for entry in waiting:
+            if entry.seq not in there:
+                destination.queue.settle(entry, Verdict("dropped"), now)
 
     def _write_settled(self, now: float, *, again: bool = True) -> None:
         waiting = [item for item in self._destinations.values() if item.unsettled]
