@@ -243,6 +243,17 @@ def test_a_worker_that_was_away_for_longer_than_its_lease_hears_what_it_has_lost
     assert quick.settle(found[:3], [DELIVERED] * 3, NOW) == [True] * 3
 
 
+def test_a_business_key_whose_hit_was_purged_may_come_again(make: Callable[..., RedisSpool]) -> None:
+    spool = make()
+    spool.attach("web")
+    hits = [make_hit(1, keyed=True), make_hit(2, keyed=True)]
+    assert all(spool.put("web", hit) for hit in hits)
+    spool._redis.xadd(spool._at("web").stream, {"q": "{}", "s": "0"})  # what cannot be read is deleted too
+    assert spool.purge() == 3
+    assert all(spool.put("web", hit) for hit in hits)
+    assert spool.waiting("web") == 2
+
+
 def test_what_another_has_settled_meanwhile_is_not_settled_twice(make: Callable[..., RedisSpool]) -> None:
     spool, operator = make(), make()
     spool.attach("web")

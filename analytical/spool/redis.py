@@ -120,6 +120,9 @@ for _, row in ipairs(rows) do
   redis.call('XDEL', KEYS[1], row[1])
   redis.call('ZREM', KEYS[2], row[1])
   redis.call('HDEL', KEYS[3], row[1])
+  -- A later call with the same key is a new chance.
+  local read, hit = pcall(function() return cjson.decode(row[2][2]).hit end)
+  if read and hit and hit.keyed then redis.call('DEL', ARGV[3] .. hit.id) end
 end
 if #rows > 0 then redis.call('HINCRBY', KEYS[4], 'dropped', #rows) end
 return #rows
@@ -340,7 +343,7 @@ class RedisSpool(RemoteSpool[_Destination]):
                 done += int(self._redis.xdel(here.dead, *[row for row, _ in rows])) if rows else 0
             elif done < limit:
                 keys = [here.stream, here.due, here.tries, here.ledger]
-                done += int(self._purged(keys=keys, args=[_GROUP, limit - done]))
+                done += int(self._purged(keys=keys, args=[_GROUP, limit - done, here.keys]))
         return done
 
     def retry(self, *, to: str | None = None) -> int:
