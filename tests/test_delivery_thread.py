@@ -717,7 +717,9 @@ def test_closing_leaves_durable_hits_where_they_are(drivers: Any, tmp_path: Path
         driver.submit("web", make_hit(n))
     driver.close(0.1)
     assert "lost" not in caplog.text
-    assert SqliteSpool(tmp_path / "o.db").waiting("web") == 7
+    left = SqliteSpool(tmp_path / "o.db")
+    assert left.waiting("web") == 7
+    left.close()
 
 
 def test_one_driver_per_process_and_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

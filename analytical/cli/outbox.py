@@ -173,6 +173,7 @@ def _box(ctx: click.Context, spool: str | None, config: str | None, verb: str) -
     place = chosen(spool or given[0], config or given[1])
     box = opened(place, must_exist=True)
     ctx.call_on_close(box.close)
+    ctx.call_on_close(box.close)
     if not hasattr(box, verb):
         raise click.UsageError(
             f"a spool of the kind {place.partition(':')[0]}:// cannot {verb}; use the tools of its broker"

@@ -89,6 +89,7 @@ def command(
         empty = worker.run(once=once, timeout=timeout, tick=tick)
     for provider in providers:
         provider.close()
+    box.close()  # the last line of the display asked it how things stand
     if once and getattr(driver.spool, "away", False):
         click.echo(f"{shown(where)} cannot be reached", err=True)
         sys.exit(1)

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -401,7 +402,7 @@ def test_late_numbers_replace_early_ones(matomo: Matomo, tmp_path: Path) -> None
     devices(matomo).to(to)
     import sqlite3
 
-    with sqlite3.connect(tmp_path / "stats.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "stats.db")) as connection, connection:
         found = connection.execute("SELECT substr(_timestamp, 1, 10), device, sessions FROM devices ORDER BY 1, 2")
         assert found.fetchall() == [
             ("2025-01-08", "Desktop", 8),
