@@ -64,6 +64,7 @@ def command(
 
     where = chosen(spool, config)
     box = opened(where)
+    click.get_current_context().call_on_close(box.close)
     names = configuration.names()
     if not names:
         raise click.UsageError(
@@ -89,7 +90,6 @@ def command(
         empty = worker.run(once=once, timeout=timeout, tick=tick)
     for provider in providers:
         provider.close()
-    box.close()  # the last line of the display asked it how things stand
     if once and getattr(driver.spool, "away", False):
         click.echo(f"{shown(where)} cannot be reached", err=True)
         sys.exit(1)
