@@ -719,6 +719,7 @@ _calls = st.lists(
 @pytest.mark.parametrize(
     "provider", ["posthog", "plausible", "ga4", "googleanalytics", "matomo", "snowplow", "goatcounter"]
 )
+@pytest.mark.filterwarnings("ignore:Google stopped recording")
 def test_a_hit_that_is_recalled_is_the_hit_that_would_have_been_made(provider: str, privacy: str) -> None:
     id, options = _NEEDS.get(provider, ("example", {}))
 
