@@ -6,13 +6,14 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
 
 from analytical.errors import ConfigurationError, UnknownName
 from analytical.hit import Hit
-from analytical.spool import Spool, open_spool
+from analytical.spool import Entry, Spool, open_spool
 from analytical.spool.contracts import NOW, Clock, SpoolContract, make_hit
 from analytical.spool.memory import MemorySpool, weigh
 from analytical.verdict import DELIVERED, Verdict, retry
@@ -294,3 +295,55 @@ def test_leases_run_out_each_at_its_own_time() -> None:
     for n in range(3):
         clock.now = NOW + 60 + 10 * n
         assert [entry.hit.url[-1] for entry in spool.take(9, NOW, to="web")] == [str(n)]
+
+
+def test_of_a_long_lane_only_as_many_are_let_go_as_may_leave_at_once() -> None:
+    spool = MemorySpool()
+    spool.attach("web", lane=lambda hit: "visitor")
+    for n in range(1_000):
+        spool.put("web", make_hit(n))
+    first = spool.take(10, NOW, to="web")
+    assert spool.take(10, NOW, to="web") == []  # all the others wait behind it
+    spool.settle(first, [DELIVERED] * 10, NOW)
+    assert spool.ready("web") == 10
+    spool.put("web", make_hit(1_000))
+    left = []
+    while batch := spool.take(25, NOW, to="web"):
+        assert spool.take(3, NOW, to="web") == []
+        left += [int(entry.hit.url.rpartition("/")[2]) for entry in batch]  # type: ignore[union-attr]  # all have one
+        spool.settle(batch, [DELIVERED] * len(batch), NOW)
+    assert left == list(range(10, 1_001))
+    assert spool.waiting("web") == 0
+
+
+@pytest.mark.parametrize("again", [0.0, 0.2])
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_happens_a_lane_is_in_one_place_at_a_time_and_none_is_left_behind(seed: int, again: float) -> None:
+    draw = Random(seed)
+    clock = Clock()
+    spool = MemorySpool(monotonic=clock, lease=60.0)
+    spool.attach("web", lane=lambda hit: hit.client_id)
+    away: list[list[Entry]] = []
+    ended: dict[str | None, list[str]] = {}
+    put, now = 0, NOW
+    for step in range(4_000):
+        if step < 1_500 and draw.random() < 0.5:
+            lane = draw.choice([None, "a", "b", "c"])
+            spool.put("web", make_hit(put, client_id=lane, title=f"{put:06}"))
+            put += 1
+        elif away and draw.random() < 0.6:
+            batch = away.pop(draw.randrange(len(away)))
+            verdicts = [retry(after=1.0) if draw.random() < again else DELIVERED] * len(batch)
+            for entry, really in zip(batch, spool.settle(batch, verdicts, now), strict=True):
+                assert really
+                if verdicts[0].state == "delivered":
+                    ended.setdefault(entry.hit.client_id, []).append(entry.hit.title or "")
+        elif batch := spool.take(draw.choice([1, 3, 10]), now, to="web"):
+            busy = {entry.hit.client_id for other in away for entry in other}
+            assert busy.isdisjoint({entry.hit.client_id for entry in batch} - {None})
+            away.append(batch)
+        now += draw.random()
+    assert spool.waiting("web") == 0
+    assert sum(map(len, ended.values())) == put
+    if not again:
+        assert all(titles == sorted(titles) for lane, titles in ended.items() if lane is not None)

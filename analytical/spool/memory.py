@@ -232,6 +232,7 @@ class Queue:
         "_laned",
         "_lease",
         "_monotonic",
+        "_most",
         "_only",
         "_released",
         "_retries",
@@ -264,6 +265,7 @@ class Queue:
         self._retrying: dict[str, int] = {}
         self._held: dict[str, list[tuple[int, Entry]]] = {}
         self._laned = False
+        self._most = 1  # that were ever asked for at once
 
     def append(self, entry: Entry) -> None:
         """Add a hit at the end."""
@@ -295,6 +297,7 @@ class Queue:
         if mono >= self._expiry:
             self._take_back(mono)
         until = mono + self._lease
+        self._most = max(self._most, limit)
         mine: set[str] = set()
         retries = self._retries
         # A head that is further ahead than any wait means that the clock was set back.
@@ -304,10 +307,11 @@ class Queue:
                 _less(self._retrying, entry.lane)
             if entry.state == _DONE:
                 self._free(entry.lane)
-            elif self._may_leave(entry, mine, retry=True):
+            elif self._may_leave(entry, mine, again=True):
                 self._lend(entry, until, out)
         lanes = self.lane is not None
         while len(out) < limit:
+            released = bool(self._released)
             next_one = self._next()
             if next_one is None:
                 break
@@ -315,7 +319,7 @@ class Queue:
                 continue
             if lanes:
                 self._name(next_one)
-                if not self._may_leave(next_one, mine, retry=False):
+                if not self._may_leave(next_one, mine, released=released):
                     continue
             self._lend(next_one, until, out)
         if out and until < self._expiry:
@@ -395,11 +399,15 @@ class Queue:
             entry.lane = self.lane(entry.hit)
             self._laned = self._laned or entry.lane is not None
 
-    def _may_leave(self, entry: Entry, mine: set[str], *, retry: bool) -> bool:
+    def _may_leave(self, entry: Entry, mine: set[str], *, again: bool = False, released: bool = False) -> bool:
         lane = entry.lane
-        if lane is None or lane in mine:
+        if lane is None:
             return True
-        if lane in self._away or (not retry and lane in self._retrying):
+        fresh = not (again or released)
+        behind = fresh and lane in self._held  # what was held back before it goes first
+        if lane in mine and not behind:
+            return True
+        if behind or lane in self._away or (not again and lane in self._retrying):
             heappush(self._held.setdefault(lane, []), (entry.seq, entry))
             return False
         mine.add(lane)
@@ -421,12 +429,20 @@ class Queue:
         heappush(self._retries, (due, entry.seq, entry))
 
     def _free(self, lane: str | None) -> None:
-        """Let those go on that were held back behind a lane that has become free."""
+        """Let those go on that were held back behind a lane that has become free: as many as may leave at once.
+
+        The others stay, for the lane is busy again as soon as these are away: moving them all to and fro for every
+        batch would make a long queue slow.
+        """
         if lane is None or lane in self._away or lane in self._retrying:
             return
-        held = self._held.pop(lane, None)
-        while held:
+        held = self._held.get(lane)
+        if held is None:
+            return
+        for _ in range(min(self._most, len(held))):
             self._released.append(heappop(held)[1])
+        if not held:
+            del self._held[lane]
 
     def _take_back(self, mono: float) -> None:
         self._expiry = float("inf")
