@@ -359,13 +359,12 @@ class _Carrier:
         """Settle what is left in memory as dropped; return how many."""
         if self._spool.durable:
             return 0
-        lost = 0
-        now = self._driver.clock()
-        for entry in self._spool.remains(self.to):
-            if self._spool.settle([entry], [Verdict("dropped", reason)], now)[0]:
+        entries = self._spool.remains(self.to)
+        settled = self._spool.settle(entries, [Verdict("dropped", reason)] * len(entries), self._driver.clock())
+        for entry, really in zip(entries, settled, strict=True):
+            if really:
                 self.ended(entry.hit, "dropped", reason, quiet=True)
-                lost += 1
-        return lost
+        return sum(settled)
 
     # -- the work -------------------------------------------------------------------------------------------------
 

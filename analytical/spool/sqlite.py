@@ -428,9 +428,9 @@ class SqliteSpool:
         with self._lock, self._database() as db:
             only = self._only(to)
             rows = db.execute(
-                "SELECT seq, dest, attempts, since, due, body FROM hits WHERE ?1 IS NULL OR dest=?1 "
-                "ORDER BY seq LIMIT ?2",
-                (only, limit),
+                "SELECT seq, dest, attempts, since, due, body FROM hits WHERE $to IS NULL OR dest=$to "
+                "ORDER BY seq LIMIT $limit",
+                {"to": only, "limit": limit},
             ).fetchall()
             found = []
             for seq, dest, attempts, since, due, body in rows:
@@ -444,9 +444,9 @@ class SqliteSpool:
         with self._lock, self._database() as db:
             only = self._only(to)
             rows = db.execute(
-                "SELECT seq, dest, since, state, reason, body FROM dead WHERE ?1 IS NULL OR dest=?1 "
-                "ORDER BY seq DESC LIMIT ?2",
-                (only, limit),
+                "SELECT seq, dest, since, state, reason, body FROM dead WHERE $to IS NULL OR dest=$to "
+                "ORDER BY seq DESC LIMIT $limit",
+                {"to": only, "limit": limit},
             ).fetchall()
             return [
                 (Entry(hit, self._name(dest), seq, len(body), 0, since), state, reason)
@@ -460,7 +460,8 @@ class SqliteSpool:
         with self._lock, self._writing() as db:
             only = self._only(to)
             rows = db.execute(
-                "SELECT seq, id, dest, body FROM dead WHERE ?1 IS NULL OR dest=?1 ORDER BY seq LIMIT ?2", (only, limit)
+                "SELECT seq, id, dest, body FROM dead WHERE $to IS NULL OR dest=$to ORDER BY seq LIMIT $limit",
+                {"to": only, "limit": limit},
             ).fetchall()
             for seq, identity, dest, body in rows:
                 added = db.execute(
@@ -479,11 +480,12 @@ class SqliteSpool:
             if dead:
                 return db.execute(
                     "DELETE FROM dead WHERE seq IN "
-                    "(SELECT seq FROM dead WHERE ?1 IS NULL OR dest=?1 ORDER BY seq LIMIT ?2)",
-                    (only, limit),
+                    "(SELECT seq FROM dead WHERE $to IS NULL OR dest=$to ORDER BY seq LIMIT $limit)",
+                    {"to": only, "limit": limit},
                 ).rowcount
             rows = db.execute(
-                "SELECT seq, dest FROM hits WHERE ?1 IS NULL OR dest=?1 ORDER BY seq LIMIT ?2", (only, limit)
+                "SELECT seq, dest FROM hits WHERE $to IS NULL OR dest=$to ORDER BY seq LIMIT $limit",
+                {"to": only, "limit": limit},
             ).fetchall()
             for seq, dest in rows:
                 db.execute("DELETE FROM hits WHERE seq=?", (seq,))
@@ -494,7 +496,7 @@ class SqliteSpool:
         """Make every waiting hit due now; return how many were not."""
         with self._lock, self._writing() as db:
             only = self._only(to)
-            return db.execute("UPDATE hits SET due=0 WHERE due>0 AND (?1 IS NULL OR dest=?1)", (only,)).rowcount
+            return db.execute("UPDATE hits SET due=0 WHERE due>0 AND ($to IS NULL OR dest=$to)", {"to": only}).rowcount
 
     def _only(self, to: str | None) -> int | None:
         return None if to is None else self._number(to)
