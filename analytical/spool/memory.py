@@ -431,8 +431,8 @@ class Queue:
     def _free(self, lane: str | None) -> None:
         """Let those go on that were held back behind a lane that has become free: as many as may leave at once.
 
-        The others stay, for the lane is busy again as soon as these are away: moving them all to and fro for every
-        batch would make a long queue slow.
+        The others stay, for the lane is busy again as soon as these are away: moving all of them for every batch would
+        make a long queue slow.
         """
         if lane is None or lane in self._away or lane in self._retrying:
             return

@@ -221,7 +221,7 @@ def test_wrong_usage_is_2_and_nothing_is_sent(
         (lambda d: d.update(report={}), 'Did you mean "reports"'),
         (lambda d: d.update(reports=[1]), "no table of tables"),
         (lambda d: d["reports"]["r"].update(to={"url": 5}), 'needs url="…"'),
-        (lambda d: d["reports"]["r"].update(to={"url": "x.csv", "tabel": "t"}), "unexpected keyword argument 'tabel'"),
+        (lambda d: d["reports"]["r"].update(to={"url": "x.csv", "into": "t"}), "unexpected keyword argument 'into'"),
         (lambda d: d["reports"]["r"].update(to="prometheus://h:port"), "is no address"),
         (lambda d: d["reports"]["r"].update(parameters={"token": "clear"}), "secret in clear"),
     ],

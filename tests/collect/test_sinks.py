@@ -875,8 +875,8 @@ def test_what_is_no_url_path_or_callable_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r'to="postgresql://me:\*\*\*@h:abc/db" is no address') as raised:
         sink_for("postgresql://me:pa55@h:abc/db")
     assert "pa55" not in str(raised.value)
-    with pytest.raises(ConfigurationError, match="unexpected keyword argument 'tabel'"):
-        sink_for("sqlite:///stats.db", options={"tabel": "t"})
+    with pytest.raises(ConfigurationError, match="unexpected keyword argument 'into'"):
+        sink_for("sqlite:///stats.db", options={"into": "t"})
 
 
 def test_a_sink_of_yours_that_cannot_be_made_shows_its_own_fault() -> None:
