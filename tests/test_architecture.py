@@ -17,7 +17,7 @@ FLOORS = {
     0: {"hit", "http", "verdict", "route", "errors", "registry", "secrets", "retry", "values"},
     1: {"fields", "observe"},
     2: {"backend", "privacy", "bots"},
-    3: {"spool", "context", "utils", "transports", "schemas"},
+    3: {"spool", "context", "utils", "transports", "schemas", "_stop"},
     4: {"delivery"},
     5: {"providers.base", "providers.vocabulary"},
     6: {"providers"},

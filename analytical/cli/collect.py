@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from .._stop import Stop
 from ..collect.config import load
 from ..collect.period import seconds
 from ..collect.runner import Event, Result, Summary, run
@@ -57,7 +58,7 @@ def command(
     logging.getLogger("analytical.collect").addHandler(logging.NullHandler())
     try:
         pause = seconds(every, what="--every") if every else None
-        stop = threading.Event()
+        stop = Stop()
         ok: bool | None = None
         with _signals(stop, wanted=pause is not None or jobs > 1):
             while True:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .._stop import Stop
 from ..inspector import Faults, Inspector, seconds
 
 __all__ = ["command", "until_interrupted"]
@@ -15,7 +16,7 @@ __all__ = ["command", "until_interrupted"]
 
 def until_interrupted() -> threading.Event:
     """Return an event that Ctrl-C and SIGTERM set."""
-    stop = threading.Event()
+    stop = Stop()
 
     def on_signal(number: int, frame: Any) -> None:
         stop.set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from typing import Any
 
 import click
 
+from .._stop import Stop
 from ..collect.config import load
 from ..collect.exporter import MAX_SERIES, Exporter
 from ..errors import AnalyticalError
@@ -38,7 +38,7 @@ def command(
     APIs are asked in the background; a scrape only reads what is there, and the process outlives every API.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    stop = threading.Event()
+    stop = Stop()
 
     def on_signal(number: int, frame: Any) -> None:
         stop.set()

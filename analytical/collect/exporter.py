@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._stop import Stop
 from ..errors import ConfigurationError, MissingExtra, QuotaExhausted, SourceError
 from .metrics import Metrics
 from .period import seconds
@@ -141,7 +142,7 @@ class Exporter:
         self.host, self.port = host, port
         self._max_series = max_series
         self._clock, self._monotonic = clock, monotonic
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._server: Any = None

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ..._stop import Stop
 from ...errors import AnalyticalError, ConfigurationError
 from .aliases import install_aliases
 from .config import get_config, get_list_of_available_metrics, get_service, port_of, service_of, setup_logging
@@ -83,7 +84,7 @@ def _serve(name: str, path: str, logger: Any) -> int:
         "Differs from Collectington on purpose: an answer is observed once, a failure keeps the last values and sets "
         "analytical_up to 0, a total that went down was reset, and no value is no sample"
     )
-    stop = threading.Event()
+    stop = Stop()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+from ..._stop import Stop
 from ...hit import new_id
 from .emitters import Emitter, pause_before, redis_client
 
@@ -50,7 +51,7 @@ class RedisWorker:
         self.lease = lease
         self._name = new_id()
         self._mine = f"{self.key}:taken:{self._name}"
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._beat = 0.0
         self._searched = 0.0
         self._failures = 0
