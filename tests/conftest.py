@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -39,8 +40,12 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("ANALYTICAL_URL", raising=False)
     logger = logging.getLogger("analytical")
     level = logger.level
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     logger.setLevel(level)  # the worker's command sets it for its process
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not handler:  # as commands do; a forked child of a later test would not end
+            signal.signal(number, handler)
     config = sys.modules.get("analytical.config")
     if config is not None:
         config.reset()
