@@ -182,7 +182,7 @@ _watching: list[bool] = []
 
 def _more_ids() -> str:
     if not _sources:
-        if not _watching and hasattr(os, "register_at_fork"):
+        if not _watching:
             _watching.append(True)
             os.register_at_fork(after_in_child=_forget_ids)
         # Seeded by the system, and of its own: an application that calls random.seed() in each of its processes must

@@ -518,10 +518,8 @@ class _Carrier:
             jitter = driver.uniform(0.0, 1.0)
             durable, probing = self._spool.durable, self._breaker.open
             for position, answer in zip(going, answers, strict=True):
-                verdicts[position] = (
-                    answer
-                    if answer.state != "retry"
-                    else decide(route, entries[position], answer, now, durable=durable, jitter=jitter, probing=probing)
+                verdicts[position] = decide(
+                    route, entries[position], answer, now, durable=durable, jitter=jitter, probing=probing
                 )
         final = [verdict for verdict in verdicts if verdict is not None]
         settled = self._spool.settle(entries, final, now)
@@ -630,8 +628,7 @@ def _remember(driver: ThreadDelivery) -> None:
     if not _watched:
         _watched.append(os.getpid())
         atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork)
 
 
 def _live() -> list[ThreadDelivery]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 
+from .._stop import Stop
 from .thread import ThreadDelivery
 
 __all__ = ["Worker", "drain_on_sigterm"]
@@ -23,15 +23,11 @@ class Worker:
     def __init__(self, driver: ThreadDelivery, *, drain: float = 5.0) -> None:
         self.driver = driver
         self._drain = drain
-        self._stop = threading.Lock()
-        self._stop.acquire()
-        self._stopped = False
+        self._stop = Stop()
 
     def stop(self) -> None:
         """End :meth:`run`; may be called from a signal handler and from any thread."""
-        self._stopped = True
-        with contextlib.suppress(RuntimeError):  # was told already
-            self._stop.release()
+        self._stop.set()
 
     def run(
         self, *, once: bool = False, timeout: float | None = None, tick: Callable[[], object] | None = None
@@ -49,17 +45,17 @@ class Worker:
         monotonic = self.driver.monotonic
         deadline = None if timeout is None else monotonic() + timeout
         self.driver.begin()
-        while not self._stopped:
+        while not self._stop.is_set():
             if once:
                 if self.driver.flush(1.0):
                     break
                 if deadline is not None and monotonic() >= deadline:
                     break
-            elif self._stop.acquire(timeout=1.0):
+            elif self._stop.wait(1.0):
                 break
             if tick is not None:
                 tick()
-        empty = self.driver.flush(self._drain if self._stopped else 0.0)
+        empty = self.driver.flush(self._drain if self._stop.is_set() else 0.0)
         self.driver.close(0.0 if empty else 0.5)
         return empty
 

@@ -122,7 +122,6 @@ class Shell(Vocabulary):
         self._background = background
         self._scope = f"{backend.name}:{backend.id}"
         self._told: set[Note] = set()
-        self._usual: list[Note] = []
         # Only a backend that was told validate=True has requests to make; asking it for none costs nothing later.
         self._validates = type(backend).validate_requests is not Backend.validate_requests and bool(
             getattr(backend, "validate", False)
@@ -140,10 +139,12 @@ class Shell(Vocabulary):
         }
         self._bots = bots
         # The kinds of which the gate may recall what it has seen, because nothing else looks at them; see _hit().
-        kinds = backend.kinds if policy.recalls and bots is None and not self._validates else frozenset()
-        if type(backend).refuse is not Backend.refuse:
-            kinds = frozenset()
-        self._recalls = {kind: self._needed.get(kind, ()) for kind in kinds if not (self._keeps and kind == "event")}
+        alone = policy.recalls and bots is None and not self._validates and type(backend).refuse is Backend.refuse
+        self._recalls = {
+            kind: self._needed.get(kind, ())
+            for kind in (backend.kinds if alone else ())
+            if not (self._keeps and kind == "event")
+        }
         self._asks = not plain or type(backend).shortens is not Backend.shortens
         self._tombstones: Tombstones = tombstones or MemoryTombstones()
         self.route = Route(
@@ -403,8 +404,7 @@ class Shell(Vocabulary):
         )
         if self._shortens and hit is not None and self.backend.shortens(hit):
             notes.append(Note("cut", "properties", "limit"))
-        # What nearly every hit has done to it was told of with the first.
-        if notes and notes != self._usual:
+        if notes:
             self._tell(notes)
         if hit is None:
             return False
@@ -528,13 +528,11 @@ class Shell(Vocabulary):
             if plain is not None:
                 draft[name] = plain
 
-    def _tell(self, notes: list[Note]) -> None:
-        usual = True
+    def _tell(self, notes: Sequence[Note]) -> None:
         for note in notes:
             what, field, rule = note
             gated = what in ("changed", "removed")
             if not gated:
-                usual = False
                 self._observer.noted(self.to, what)
             if note in self._told or len(self._told) >= _TOLD:
                 continue
@@ -551,8 +549,6 @@ class Shell(Vocabulary):
                 )
             elif what in _WARNED:
                 log.warning("%s: %s %s; counted, and said once", self.to, field, _WARNED[what])
-        if usual:
-            self._usual = notes
 
     def _send_hits(self, hits: Sequence[Hit], *, timeout: float | None = None) -> list[Verdict]:
         deadline = None if timeout is None else time.monotonic() + timeout
